@@ -1,0 +1,194 @@
+"""The models Lookalike knows, described as data, and the one way to load them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from core.errors import ModelLoadError, UnknownModelError
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+    from core.settings import Settings
+    from core.vision.embedder import Embedder
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Everything that decides which vectors come out: what to load, and how to run it."""
+
+    spec: str  # family, or family:name, or family:name/pretrained tag
+    weights: Path | None  # local weights file; None: the family's own source
+    device: str = "auto"  # auto, cpu or cuda
+    precision: str = "auto"  # auto, fp32, bf16 or fp16
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> ModelSource:
+        """The model an operator chose."""
+        return cls(settings.model, settings.model_weights, settings.device, settings.precision)
+
+    @property
+    def family(self) -> str:
+        """The part before the colon."""
+        return self.spec.partition(":")[0]
+
+    @property
+    def name(self) -> str:
+        """The part after the colon; empty for a family with one model."""
+        return self.spec.partition(":")[2]
+
+
+@dataclass(frozen=True)
+class ModelFamily:
+    """One kind of model and where its adapter lives."""
+
+    name: str
+    module: str  # holds `load(source: ModelSource) -> Embedder`
+    needs_name: bool  # whether the spec goes on after the colon
+    takes_weights: bool  # whether a local weights file may be given
+    libraries: tuple[str, ...]  # distributions whose version can change the vectors
+    revision: int  # raised when the adapter makes other vectors of the same weights
+    default_threshold: float  # least score of a match, where `THRESHOLDS` knows no better
+    example: str
+    licence: str
+    summary: str
+
+
+FAMILIES: Final[tuple[ModelFamily, ...]] = (
+    ModelFamily(
+        name="classic",
+        module="core.vision.classic",
+        needs_name=False,
+        takes_weights=False,
+        libraries=(),
+        revision=1,
+        default_threshold=0.6,
+        example="classic",
+        licence="Apache-2.0",
+        summary="colour, shape and texture; no weights, milliseconds on a CPU",
+    ),
+    ModelFamily(
+        name="open_clip",
+        module="core.vision.openclip",
+        needs_name=True,
+        takes_weights=True,
+        libraries=("open_clip_torch", "timm", "torch"),
+        revision=1,
+        default_threshold=0.75,
+        example="open_clip:ViT-B-32/laion2b_s34b_b79k",
+        licence="of each checkpoint",
+        summary="any open_clip model; text queries and zero-shot labels",
+    ),
+    ModelFamily(
+        name="timm",
+        module="core.vision.timm",
+        needs_name=True,
+        takes_weights=True,
+        libraries=("timm", "torch"),
+        revision=1,
+        default_threshold=0.6,
+        example="timm:mobilenetv2_100",
+        licence="of each checkpoint",
+        summary="any timm backbone, pooled features; ImageNet classes",
+    ),
+)
+
+THRESHOLDS: Final[tuple[tuple[str, float], ...]] = (("timm:mobilenetv2_100", 0.6),)
+"""Least scores of single models by the start of their spec; docs/models.md says how measured."""
+
+
+class _Adapter(Protocol):
+    def load(self, source: ModelSource) -> Embedder: ...
+
+
+def find_family(source: ModelSource) -> ModelFamily:
+    """The family of a spec.
+
+    Raises:
+        UnknownModelError: no family has that name, or the spec stops too early or too late.
+    """
+    for family in FAMILIES:
+        if family.name == source.family and family.needs_name == bool(source.name):
+            return family
+    examples = ", ".join(family.example for family in FAMILIES)
+    raise UnknownModelError(
+        f"LOOKALIKE_MODEL={source.spec!r} names no model. Known forms: {examples}."
+    )
+
+
+def default_threshold(source: ModelSource) -> float:
+    """Least score of a match with this model, where the operator chose none.
+
+    Raises:
+        UnknownModelError: the spec names no model.
+    """
+    fitting = [entry for entry in THRESHOLDS if source.spec.startswith(entry[0])]
+    longest = max(fitting, key=lambda entry: len(entry[0]), default=None)
+    return find_family(source).default_threshold if longest is None else longest[1]
+
+
+def load_embedder(source: ModelSource) -> Embedder:
+    """Load a model, never another one in its place.
+
+    Raises:
+        UnknownModelError: the spec names no model.
+        SettingsError: this machine cannot run it on the device or in the precision asked for.
+        ModelLoadError: the weights or the library are missing or unfit; the message names the
+            setting and the way that needs no network.
+    """
+    family = find_family(source)
+    _weights_stat(source, family)
+    adapter = cast("_Adapter", import_module(family.module))
+    return adapter.load(source)
+
+
+def source_key(source: ModelSource) -> str:
+    """Name what `load_embedder` would load, without loading it: 32 hex digits.
+
+    Equal keys mean equal fingerprint, dimension and default threshold, so that a caller can keep
+    those by key. A weights file counts by resolved path, size and time of change.
+
+    Raises:
+        UnknownModelError: the spec names no model.
+        ModelLoadError: the weights file is missing, or the model takes none.
+    """
+    family = find_family(source)
+    parts: list[object] = [source.spec, family.revision, default_threshold(source)]
+    parts += [(name, _version(name)) for name in family.libraries]
+    stat = _weights_stat(source, family)
+    if stat is not None and source.weights is not None:
+        parts += [str(source.weights.resolve()), stat.st_size, stat.st_mtime_ns]
+    return hashlib.sha256(repr(parts).encode(errors="surrogateescape")).hexdigest()[:32]
+
+
+def _weights_stat(source: ModelSource, family: ModelFamily) -> os.stat_result | None:
+    """What the file system says of the weights file; None where none is set."""
+    if source.weights is None:
+        return None
+    if not family.takes_weights:
+        raise ModelLoadError(
+            f"LOOKALIKE_MODEL={source.spec!r} has no weights: leave LOOKALIKE_MODEL_WEIGHTS empty."
+        )
+    try:
+        stat = source.weights.stat()
+    except OSError as error:
+        raise ModelLoadError(
+            f"LOOKALIKE_MODEL_WEIGHTS={str(source.weights)!r} cannot be read: {error.strerror}."
+        ) from error
+    if not source.weights.is_file():
+        raise ModelLoadError(
+            f"LOOKALIKE_MODEL_WEIGHTS={str(source.weights)!r} is not a file; give a .pt or "
+            ".safetensors file."
+        )
+    return stat
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "none"
