@@ -1,0 +1,79 @@
+"""Work out the constants of `core/vision/classic_mean.py` from folders of photos, on stdout.
+
+    python benchmarks/classic_mean.py FOLDER... > core/vision/classic_mean.py
+
+The mean is over every photo below the folders; the lengths are the parts' root mean square
+distances from it. Only pictures are looked at, no labels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import textwrap
+from pathlib import Path
+
+import numpy as np
+from recall_at_one import read_photos
+
+from core.vision.classic import PART_SIZES, ClassicEmbedder, raw_parts
+from core.vision.models import ModelSource
+
+_TEMPLATE = '''"""The mean of the classic descriptor over {count:,} photos of clothes and groceries.
+
+Made by ``benchmarks/classic_mean.py``; a constant of the descriptor, like its bins.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_LENGTHS: Final = ({lengths})
+"""Root mean square distance from the mean, of each part."""
+
+_MEAN: Final = (
+{mean}
+)
+"""Little-endian float16 in base85."""
+
+
+def mean_parts() -> tuple[NDArray[np.float32], tuple[float, ...]]:
+    """The mean, `[dimension]` float32, and the typical length of each part once centred."""
+    mean = np.frombuffer(base64.b85decode(_MEAN), dtype="<f2")
+    return mean.astype(np.float32), _LENGTHS
+'''
+
+
+def main() -> None:
+    """Print the module."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", nargs="+", type=Path)
+    folders = parser.parse_args().folder
+    embedder = ClassicEmbedder(ModelSource("classic", None))
+    rows = np.stack(
+        [raw_parts(p) for f in folders for p in read_photos(f, embedder.preprocessing).pixels]
+    )
+    mean = rows.mean(axis=0, dtype=np.float64).astype("<f2")
+    ends = np.cumsum(list(PART_SIZES.values()))[:-1]
+    parts = np.split(rows - mean.astype(np.float64), ends, axis=1)
+    lengths = [float(np.sqrt((part**2).sum(axis=1).mean())) for part in parts]
+    text = base64.b85encode(mean.tobytes()).decode()
+    lines = textwrap.wrap(text, 88, break_on_hyphens=False)
+    print(
+        _TEMPLATE.format(
+            count=len(rows),
+            lengths=", ".join(f"{length:.4f}" for length in lengths),
+            mean="\n".join(f'    b"{line}"' for line in lines),
+        ),
+        end="",
+    )
+
+
+if __name__ == "__main__":
+    main()
