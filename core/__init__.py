@@ -1,0 +1,1 @@
+"""What the ingester and the service share: settings, records, vision and the store."""

@@ -1,0 +1,144 @@
+"""Every setting, typed and checked at start.
+
+Each is an environment variable with the prefix ``LOOKALIKE_``; README.md lists them all, and a
+test holds the two together.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from apscheduler.triggers.cron import CronTrigger
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from core.errors import SettingsError
+
+
+def _empty_as_none(value: object) -> object:
+    return None if value == "" else value
+
+
+class Settings(BaseSettings):
+    """What an operator can choose. Paths are relative to the working folder."""
+
+    model_config = SettingsConfigDict(env_prefix="LOOKALIKE_", frozen=True, extra="ignore")
+
+    image_dir: Path = Field(Path("data/images"), description="Folder of product photos.")
+    store_dir: Path = Field(Path("data/store"), description="Folder of the catalog and vectors.")
+    metadata: Path | None = Field(
+        None,
+        description="CSV or JSON file of product data; empty: products.csv or products.json "
+        "in the image folder.",
+    )
+
+    model: str = Field("classic", description="Model spec, for instance `classic`.")
+    model_weights: Path | None = Field(None, description="Local weights, .pt or .safetensors.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the model runs.")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="Number format of the weights; auto: bf16 where native, else fp32."
+    )
+    batch_size: int = Field(32, ge=1, le=1024, description="Pictures per forward pass.")
+    threshold: float | None = Field(
+        None, ge=-1.0, le=1.0, description="Least score of a match; empty: the model's own."
+    )
+
+    host: str = Field("127.0.0.1", description="Address the service listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port the service listens on.")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("http://localhost:*", "http://127.0.0.1:*"),
+        description="Comma-separated web origins that may call the service; `*` matches anything.",
+    )
+    max_upload_mb: float = Field(20.0, gt=0, description="Largest upload, in MB.")
+    max_file_mb: float = Field(200.0, gt=0, description="Largest catalogue photo, in MB.")
+    max_image_megapixels: float = Field(50.0, gt=0, description="Largest picture, in megapixels.")
+
+    schedule: str = Field("", description="Cron expression of ingest runs; empty: none.")
+    verify_schedule: str = Field(
+        "", description="Cron expression of runs that hash every file; empty: none."
+    )
+    decode_workers: int = Field(
+        0, ge=0, le=256, description="Processes that decode photos; 0: one per core."
+    )
+    decode_timeout_s: float = Field(
+        30.0, gt=0, description="Longest time one photo may take to decode, in seconds."
+    )
+    decode_memory_mb: int = Field(
+        2048, ge=256, description="Most memory one decoding process may take, in MB."
+    )
+    commit_every_images: int = Field(
+        4096, ge=1, description="Most newly embedded photos between two commits of a run."
+    )
+    commit_every_s: float = Field(
+        60.0, gt=0, description="Longest time between two commits of a run, in seconds."
+    )
+    removal_guard_share: float = Field(
+        0.2, ge=0, le=1, description="Share of the items that one run may remove."
+    )
+    removal_guard_items: int = Field(
+        50, ge=1, description="Removals below this number are never refused."
+    )
+    exact_index_items: int = Field(
+        50_000, ge=0, description="Up to this many vectors the index searches exactly."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe message that is logged."
+    )
+    log_format: Literal["text", "json"] = Field("text", description="Form of a log line.")
+
+    @field_validator("metadata", "model_weights", "threshold", mode="before")
+    @classmethod
+    def _optional(cls, value: object) -> object:
+        return _empty_as_none(value)
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("schedule", "verify_schedule")
+    @classmethod
+    def _cron(cls, value: str) -> str:
+        if value:
+            CronTrigger.from_crontab(value)
+        return value
+
+    @model_validator(mode="after")
+    def _store_outside_images(self) -> Self:
+        if self.store_dir.resolve().is_relative_to(self.image_dir.resolve()):
+            raise ValueError(
+                f"LOOKALIKE_STORE_DIR ({self.store_dir}) must not lie inside "
+                f"LOOKALIKE_IMAGE_DIR ({self.image_dir})."
+            )
+        return self
+
+    @property
+    def max_upload_bytes(self) -> int:
+        """The largest upload, in bytes."""
+        return int(self.max_upload_mb * 1_000_000)
+
+    @property
+    def max_image_pixels(self) -> int:
+        """The largest picture, in pixels."""
+        return int(self.max_image_megapixels * 1_000_000)
+
+    @classmethod
+    def load(cls, **overrides: object) -> Settings:
+        """Read the environment.
+
+        Raises:
+            SettingsError: naming each variable that is wrong and what it takes.
+        """
+        try:
+            return cls(**overrides)  # type: ignore[arg-type]  # checked by pydantic itself
+        except ValidationError as error:
+            lines = [
+                f"LOOKALIKE_{str(e['loc'][0]).upper()}: {e['msg']} (got {e['input']!r})"
+                if e["loc"]
+                else e["msg"]
+                for e in error.errors()
+            ]
+            raise SettingsError("; ".join(lines)) from error

@@ -1,0 +1,1 @@
+"""Vectors at rest: the catalog, the segments, the index, and what a reader holds of them."""

@@ -1,0 +1,146 @@
+"""`segments/<id>.h5`: immutable HDF5 files of vectors.
+
+Layout of one file:
+
+    embedding   float16 [n, d], rows of unit length
+    md5         uint8 [n, 16], of the bytes each row was made from
+    at_ms       int32 [n], the moment of a video, -1 for a still picture
+    attributes  space (the fingerprint), checksum (SHA-256 over the three datasets)
+
+Write order: the whole file is built in memory, because HDF5 is not crash-safe when written in
+place, then made durable under its name, then named by the catalog's COMMIT together with the
+SHA-256 of the file. Recovery: a file no row names is an orphan; a file whose SHA-256 is wrong is
+damaged, its rows are dropped and their photos embedded again by the next run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import h5py
+import numpy as np
+
+from core.errors import DamagedSegmentError
+from core.store.files import write_durably
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+FOLDER: Final = "segments"
+
+
+@dataclass(frozen=True)
+class SegmentRows:
+    """Vectors on their way into a segment, or out of one."""
+
+    embedding: NDArray[np.float16]  # [n, d], unit length
+    md5: NDArray[np.uint8]  # [n, 16]
+    at_ms: NDArray[np.int32]  # [n]
+
+    def __len__(self) -> int:
+        return len(self.embedding)
+
+
+@dataclass(frozen=True)
+class SegmentRecord:
+    """A segment as the catalog knows it."""
+
+    id: int
+    space_id: int
+    rows: int
+    size: int  # bytes of the whole file
+    sha256: bytes  # of the whole file
+    verified_stat: str  # `stat_signature` when the checksum was last found right
+    damaged: bool = False  # its vectors are to be made again
+
+
+def segment_path(store_dir: Path, segment_id: int) -> Path:
+    """Where a segment lives."""
+    return store_dir / FOLDER / f"{segment_id:010d}.h5"
+
+
+def write_segment(
+    store_dir: Path, segment_id: int, space_id: int, fingerprint: str, rows: SegmentRows
+) -> SegmentRecord:
+    """Make a segment durable; it counts once the catalog names it.
+
+    Raises:
+        OSError: nothing is left behind.
+    """
+    path = segment_path(store_dir, segment_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = _encode(fingerprint, rows)
+    write_durably(path, data)
+    return SegmentRecord(
+        id=segment_id,
+        space_id=space_id,
+        rows=len(rows),
+        size=len(data),
+        sha256=hashlib.sha256(data).digest(),
+        verified_stat=stat_signature(path),
+    )
+
+
+def read_segment(store_dir: Path, record: SegmentRecord) -> SegmentRows:
+    """Read a segment whose every byte has been checked.
+
+    Raises:
+        DamagedSegmentError: the file is missing, unreadable or not what was written.
+    """
+    path = segment_path(store_dir, record.id)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DamagedSegmentError(f"Segment {path} cannot be read: {error}.") from error
+    if hashlib.sha256(data).digest() != record.sha256:
+        raise DamagedSegmentError(
+            f"Segment {path} is not what was written: its SHA-256 differs from the catalog's. "
+            "The next ingest run embeds its photos again."
+        )
+    with h5py.File(io.BytesIO(data), "r") as file:
+        return SegmentRows(file["embedding"][:], file["md5"][:], file["at_ms"][:])
+
+
+def stat_signature(path: Path) -> str:
+    """What changes when anything touches the file; cheap beside a checksum.
+
+    Raises:
+        OSError: the file is missing.
+    """
+    stat = path.stat()
+    return f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}:{stat.st_ino}"
+
+
+def embedding_map(store_dir: Path, record: SegmentRecord, dimension: int) -> NDArray[np.float16]:
+    """Map the `[rows, dimension]` float16 vectors of a segment whose checksum is known to be right.
+
+    The mapping outlives the file's name, so a merge may unlink the file under a reader.
+
+    Raises:
+        DamagedSegmentError: the file is missing.
+    """
+    path = segment_path(store_dir, record.id)
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            offset = file["embedding"].id.get_offset()
+        return np.memmap(path, np.float16, "r", offset, (record.rows, dimension))
+    except OSError as error:
+        raise DamagedSegmentError(f"Segment {path} cannot be read: {error}.") from error
+
+
+def _encode(fingerprint: str, rows: SegmentRows) -> bytes:
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        digest = hashlib.sha256()
+        for name in ("embedding", "md5", "at_ms"):
+            values = np.ascontiguousarray(getattr(rows, name))
+            file.create_dataset(name, data=values)
+            digest.update(values.data)
+        file.attrs["space"] = fingerprint
+        file.attrs["checksum"] = digest.hexdigest()
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""The program that keeps the store in step with a folder of photos."""

@@ -1,0 +1,134 @@
+"""Worker processes that decode untrusted photos beside the model.
+
+A photo that crashes its decoder, hangs it or makes it swallow memory costs that one item: the
+process is ended and replaced, the run goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+from collections import deque
+from concurrent.futures import TimeoutError as DecodeTimeout
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self, TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+
+from core.errors import DecoderCrashedError, DecodeTimeoutError
+from ingest.reading import Failure, ReadFile, hash_file, prepare_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
+
+    from core.settings import Settings
+    from core.vision.decode import DecodeLimits
+    from core.vision.preprocessing import Preprocessing
+
+_PR_SET_PDEATHSIG: Final = 1
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class DecoderLimits:
+    """What one decoding process may take."""
+
+    workers: int  # processes
+    timeout_s: float  # for one photo
+    memory_mb: int  # for one process
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> DecoderLimits:
+        """The limits an operator set."""
+        return cls(
+            workers=settings.decode_workers or os.cpu_count() or 1,
+            timeout_s=settings.decode_timeout_s,
+            memory_mb=settings.decode_memory_mb,
+        )
+
+
+class DecoderPool:
+    """Prepares photos in worker processes."""
+
+    def __init__(
+        self, root: str, preprocessing: Preprocessing, limits: DecodeLimits, bounds: DecoderLimits
+    ) -> None:
+        self._root = root
+        self._preprocessing = preprocessing
+        self._limits = limits
+        self._bounds = bounds
+        # A clean server process forks the workers: they hold no lock, thread or model of this one.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["ingest.reading", "ingest.decoders"])
+        self._pool = ProcessPool(
+            max_workers=bounds.workers,
+            initializer=_confine,
+            initargs=(bounds.memory_mb,),
+            context=context,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.stop()
+        self._pool.join()
+
+    def submit(self, path: str) -> Future[ReadFile]:
+        """Start reading and preparing a photo."""
+        future: Future[ReadFile] = self._pool.schedule(
+            prepare_file,
+            args=(self._root, path, self._preprocessing, self._limits),
+            timeout=self._bounds.timeout_s,
+        )
+        return future
+
+    def result(self, path: str, future: Future[ReadFile]) -> ReadFile:
+        """Wait for a photo; a lost process becomes that photo's failure."""
+        try:
+            return future.result()
+        except DecodeTimeout:
+            failure = Failure(
+                DecodeTimeoutError.code,
+                f"Decoding took longer than {self._bounds.timeout_s:g} s "
+                "(LOOKALIKE_DECODE_TIMEOUT_S).",
+            )
+        except ProcessExpired as error:
+            failure = Failure(
+                DecoderCrashedError.code,
+                f"The decoding process died on this file (exit code {error.exitcode}); it may take "
+                f"{self._bounds.memory_mb} MB (LOOKALIKE_DECODE_MEMORY_MB).",
+            )
+        found = hash_file(self._root, path, is_item=True)
+        return ReadFile(found.stat, found.racy, found.md5, found.size, failure=failure)
+
+
+def in_order(
+    tasks: Iterable[T], submit: Callable[[T], Future[ReadFile]], window: int
+) -> Iterator[tuple[T, Future[ReadFile]]]:
+    """Keep `window` tasks going and yield them in the order they came, to be waited for."""
+    going: deque[tuple[T, Future[ReadFile]]] = deque()
+    for task in tasks:
+        going.append((task, submit(task)))
+        if len(going) >= window:
+            yield going.popleft()
+    yield from going
+
+
+def _confine(memory_mb: int) -> None:
+    """Bound a worker and tie its life to its parent's."""
+    with contextlib.suppress(ValueError, OSError):
+        size = memory_mb * 1_000_000
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Ctrl-C reaches the whole process group; the parent decides when a worker ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

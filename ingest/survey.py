@@ -1,0 +1,128 @@
+"""Looking before touching: what a run would do, and whether it may."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from core.errors import MassRemovalError
+from core.folder.changes import Suspect, Vanished, compare
+from core.folder.walk import Walk
+from core.records import ItemState
+from core.store.catalog import Catalog
+from ingest.reading import hash_file
+from ingest.spool import Spool
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from core.records import KnownFile
+    from ingest.progress import Progress
+
+
+@dataclass
+class Survey:
+    """What one walk found."""
+
+    suspects: Spool[Suspect] = field(default_factory=Spool)
+    vanished: list[KnownFile] = field(default_factory=list)  # items whose file is gone
+    forgotten: list[str] = field(default_factory=list)  # passed-over files that are gone
+    unlisted: list[str] = field(default_factory=list)  # what could not be listed, a sentence each
+    active: int = 0  # items that had a file before
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole folder was listed; only then may absent files count as removed."""
+        return not self.unlisted
+
+
+@dataclass(frozen=True)
+class RemovalGuard:
+    """How much of a catalogue one run may remove."""
+
+    share: float  # of the items
+    at_least: int  # removals below this number are always allowed
+
+    def refuses(self, removals: int, active: int) -> bool:
+        """Whether this many of `active` items are too many."""
+        return removals >= self.at_least and removals > self.share * active
+
+
+def survey_folder(
+    image_dir: Path, store_dir: Path, space_id: int, progress: Progress, *, verify: bool
+) -> Survey:
+    """Walk the folder beside the catalog; opens no file.
+
+    Raises:
+        SourceError: the folder cannot be listed at all.
+    """
+    found = Survey()
+    walk = Walk(image_dir)
+    # A connection of its own: the comparison reads one state while progress is written.
+    reader = Catalog(store_dir)
+    try:
+        for change in compare(reader.known_files(space_id), walk, verify=verify):
+            progress.check()
+            known = change.known
+            found.active += known is not None and known.state in _ACTIVE
+            if isinstance(change, Vanished):
+                _note_vanished(found, change.known)
+                continue
+            progress.count("scanned")
+            if isinstance(change, Suspect):
+                found.suspects.append(change)
+    finally:
+        reader.close()
+    found.unlisted = walk.unlisted
+    progress.count("planned", len(found.suspects))
+    return found
+
+
+_ACTIVE = (ItemState.INDEXED, ItemState.FAILED)
+
+
+def _note_vanished(found: Survey, known: KnownFile) -> None:
+    if known.item_id is None:
+        found.forgotten.append(known.path)
+    else:
+        found.vanished.append(known)
+
+
+def check_guard(survey: Survey, guard: RemovalGuard, image_dir: Path) -> None:
+    """Stop a run that would remove too much.
+
+    Raises:
+        MassRemovalError: naming the numbers and the flag that allows it.
+    """
+    if not survey.complete:
+        return  # such a run removes nothing
+    removals = len(survey.vanished)
+    if guard.refuses(removals, survey.active):
+        # Renaming a folder makes every path vanish, but its photos come up under other names.
+        removals -= _count_moves(survey, str(image_dir))
+    if guard.refuses(removals, survey.active):
+        raise MassRemovalError(
+            f"The run would remove {removals} of {survey.active} items, more than "
+            f"{guard.share:.0%} (LOOKALIKE_REMOVAL_GUARD_SHARE). Is {image_dir} mounted and "
+            "complete? If they are meant to go: lookalike-ingest run --allow-mass-removal, or "
+            "POST /api/v1/preprocess?allow_mass_removal=true. Nothing was removed."
+        )
+
+
+def _count_moves(survey: Survey, root: str) -> int:
+    gone = Counter(known.md5 for known in survey.vanished if known.md5)
+    sizes = {known.stat.size for known in survey.vanished}
+    moves = 0
+    candidates = (
+        suspect.seen.path
+        for suspect in survey.suspects
+        if suspect.known is None and suspect.seen.stat.size in sizes
+    )
+    with ThreadPoolExecutor() as threads:
+        for read in threads.map(lambda path: hash_file(root, path, is_item=False), candidates):
+            if read.md5 is not None and gone[read.md5] > 0:
+                gone[read.md5] -= 1
+                moves += 1
+    return moves

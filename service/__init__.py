@@ -1,0 +1,1 @@
+"""The program that answers searches over HTTP from the store."""
