@@ -1,0 +1,57 @@
+# Everything a newcomer needs: `make run` and `make test` set up by themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LOCKED := requirements.txt requirements-dev.txt constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-all check fix bench lock clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## Make .venv with everything in it
+
+$(STAMP): $(LOCKED) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Lookalike needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+run: setup ## Ingest the image folder, show a first search, serve
+	$(BIN)/lookalike-ingest run
+	@$(BIN)/lookalike search data/queries/red-sneaker-street.jpg --top 5 --wait 60 & \
+	  exec $(BIN)/lookalike serve
+
+test: setup ## Check the code and run the tests
+	$(MAKE) check
+	$(BIN)/coverage erase
+	$(BIN)/pytest -m "not slow" --cov --cov-report=
+
+test-all: setup ## The tests, the slow ones too
+	$(MAKE) check
+	$(BIN)/pytest --cov
+
+check: setup ## Lint, types, import directions; changes nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: setup ## Format and mend what a tool can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## Measure, and print ratios against a reference of the same run
+	$(BIN)/python -m benchmarks
+
+lock: setup ## Write down the exact versions that are installed
+	{ echo "# What requirements-dev.txt needs in turn; written by make lock."; \
+	  $(BIN)/pip freeze --all --exclude-editable | grep -viE '^pip=='; } > constraints.txt.new
+	mv constraints.txt.new constraints.txt
+
+clean: ## Delete the virtual environment and every derived file
+	rm -rf $(VENV) data/store build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache
