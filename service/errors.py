@@ -1,0 +1,76 @@
+"""What can go wrong in answering a request, beside the errors of the domain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.errors import LookalikeError
+from core.records import RunState
+
+if TYPE_CHECKING:
+    from core.records import Run
+
+
+class NotReadyError(LookalikeError):
+    """The service cannot answer yet, or its store is damaged."""
+
+    code = "not_ready"
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__(" ".join(problems))
+        self.problems = problems
+
+
+class NoIngestDaemonError(LookalikeError):
+    """Nothing is there to do the run."""
+
+    code = "no_ingest_daemon"
+
+
+class UnknownRunError(LookalikeError):
+    """There is no such run."""
+
+    code = "unknown_run"
+
+    def __init__(self, run_id: int) -> None:
+        super().__init__(f"There is no run {run_id}; /api/v1/runs lists them.")
+
+
+class RunOverError(LookalikeError):
+    """The run has ended, so it cannot be stopped."""
+
+    code = "run_over"
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(f"Run {run.id} has ended already: {run.state}.")
+        self.run_id = run.id
+
+
+class RunUnsuccessfulError(LookalikeError):
+    """The run that was waited for did not succeed."""
+
+    code = "run_failed"
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(run.message or f"Run {run.id} ended {run.state}.")
+        self.run_id = run.id
+        own = run.error_code if run.state is RunState.FAILED else None
+        self.run_code = own or f"run_{run.state}"
+
+
+class NothingToRetryError(LookalikeError):
+    """None of the items asked for is in state failed."""
+
+    code = "nothing_to_retry"
+
+
+class PictureNotFoundError(LookalikeError):
+    """The catalogue has no such picture."""
+
+    code = "image_not_found"
+
+
+class ClientGoneError(LookalikeError):
+    """The client left before the answer."""
+
+    code = "client_gone"

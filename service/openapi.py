@@ -1,0 +1,37 @@
+"""The service's own description, with the problem document among its schemas."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from fastapi.openapi.utils import get_openapi
+
+from service.schemas.problem import Problem
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+
+def describe(app: FastAPI) -> None:
+    """Have `/openapi.json` name the form of every error."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = get_openapi(
+                title=app.title, version=app.version, summary=app.summary, routes=app.routes
+            )
+            parts = schema.setdefault("components", {}).setdefault("schemas", {})
+            parts["Problem"] = Problem.model_json_schema()
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
+
+
+def version() -> str:
+    """The installed version; of a checkout that was never installed, none."""
+    try:
+        return metadata.version("lookalike")
+    except metadata.PackageNotFoundError:
+        return "0.0.0"

@@ -1,0 +1,54 @@
+"""The photos themselves."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import FileResponse
+
+from service.collaborators import Parts
+from service.names import path_of_url
+from service.pictures import THUMBNAIL_TYPE
+from service.schemas.problem import problems
+
+router = APIRouter(prefix="/api/v1/images", tags=["items"])
+
+
+@router.get(
+    "/{path:path}",
+    response_class=Response,
+    responses={
+        **problems(image_not_found=404),
+        200: {"description": "The picture.", "content": {"image/*": {}}},
+        304: {"description": "The picture named by `If-None-Match` is still the same."},
+    },
+)
+async def show_image(
+    request: Request,
+    parts: Parts,
+    size: Annotated[
+        int | None, Query(ge=16, le=2048, description="Longest side in pixels; absent: as it is.")
+    ] = None,
+) -> Response:
+    """A photo as the shop keeps it, or a smaller copy."""
+    # The path is taken as it came: decoding it as UTF-8 would lose names that are not.
+    path = path_of_url(request.scope["raw_path"])
+    loop = asyncio.get_running_loop()
+    original = await loop.run_in_executor(parts.workers, parts.pictures.find, path)
+    tag = f'"{original.tag}-{size or 0}"'
+    headers = {
+        "ETag": tag,
+        "Cache-Control": "private, max-age=60",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    if size is None:
+        return FileResponse(
+            original.file,
+            headers=headers,
+            media_type=original.media_type,
+            stat_result=original.stat,
+        )
+    content = await loop.run_in_executor(parts.workers, parts.pictures.thumbnail, original, size)
+    return Response(content, media_type=THUMBNAIL_TYPE, headers=headers)

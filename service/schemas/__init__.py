@@ -1,0 +1,1 @@
+"""What goes over the wire, for the routes and for the client alike."""
