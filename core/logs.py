@@ -22,7 +22,7 @@ def configure_logs(settings: Settings, *, quiet: bool = False) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for chatty in ("httpx", "httpcore", "apscheduler", "watchfiles", "PIL"):
+    for chatty in ("httpx", "httpcore", "apscheduler", "watchfiles", "PIL", "faiss"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
