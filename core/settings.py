@@ -54,6 +54,26 @@ class Settings(BaseSettings):
     max_file_mb: float = Field(200.0, gt=0, description="Largest catalogue photo, in MB.")
     max_image_megapixels: float = Field(50.0, gt=0, description="Largest picture, in megapixels.")
 
+    max_pairs: int = Field(128, ge=1, le=10_000, description="Most pairs in one request.")
+    pair_batch_size: int = Field(
+        64, ge=1, le=1024, description="Pictures per forward pass of the pair model."
+    )
+    pair_model: str = Field(
+        "", description="Model spec that scores pairs; empty: the model of the search."
+    )
+    pair_model_weights: Path | None = Field(
+        None, description="Local weights of the pair model, a file or for dreamsim a folder."
+    )
+    url_fetch_timeout_s: float = Field(
+        10.0, gt=0, description="Longest time to fetch one picture from a URL, in seconds."
+    )
+    url_allow_private: bool = Field(
+        default=False, description="Let image URLs reach loopback and private addresses."
+    )
+    url_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Comma-separated hosts image URLs may name, `*.` patterns too; empty: any."
+    )
+
     schedule: str = Field("", description="Cron expression of ingest runs; empty: none.")
     verify_schedule: str = Field(
         "", description="Cron expression of runs that hash every file; empty: none."
@@ -87,12 +107,12 @@ class Settings(BaseSettings):
     )
     log_format: Literal["text", "json"] = Field("text", description="Form of a log line.")
 
-    @field_validator("metadata", "model_weights", "threshold", mode="before")
+    @field_validator("metadata", "model_weights", "pair_model_weights", "threshold", mode="before")
     @classmethod
     def _optional(cls, value: object) -> object:
         return _empty_as_none(value)
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "url_allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -74,3 +74,21 @@ class ClientGoneError(LookalikeError):
     """The client left before the answer."""
 
     code = "client_gone"
+
+
+class FetchError(LookalikeError):
+    """The URL gave no picture."""
+
+    code = "fetch_failed"
+
+
+class FetchRefusedError(FetchError):
+    """The URL, or what it leads to, is not allowed."""
+
+    code = "fetch_refused"
+
+
+class FetchTooLargeError(FetchError):
+    """The URL holds more bytes than are allowed."""
+
+    code = "fetch_too_large"
