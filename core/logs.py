@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from core.settings import Settings
 
-_STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
+_STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {
+    "message",
+    "asctime",
+    "color_message",
+}
 
 
 def configure_logs(settings: Settings, *, quiet: bool = False) -> None:

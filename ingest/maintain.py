@@ -48,8 +48,10 @@ _REBUILD_LEAST: Final = 1_000
 def collect_orphans(catalog: Catalog) -> list[Path]:
     """Delete the files that no row names: what a kill left behind, or a reader has let go of."""
     with catalog.database.reading() as connection:
-        named = {index_record.index_path(catalog.store_dir, row["file"])
-                 for row in connection.execute("SELECT file FROM indexes")}
+        named = {
+            index_record.index_path(catalog.store_dir, row["file"])
+            for row in connection.execute("SELECT file FROM indexes")
+        }
     named |= {segment_path(catalog.store_dir, record.id) for record in catalog.segments()}
     found = [
         path
@@ -139,7 +141,10 @@ def save_index(catalog: Catalog, space: Space, exact_up_to: int) -> bool:
 
 def _replace_index(connection: sqlite3.Connection, row: tuple[object, ...]) -> list[str]:
     bump_generation(connection)
-    old = [r["file"] for r in connection.execute("SELECT file FROM indexes WHERE space_id = ?", row[:1])]
+    old = [
+        r["file"]
+        for r in connection.execute("SELECT file FROM indexes WHERE space_id = ?", row[:1])
+    ]
     connection.execute("DELETE FROM indexes WHERE space_id = ?", row[:1])
     connection.execute(
         "INSERT INTO indexes (space_id, file, sha256, kind, vectors, last_vector_id, recall, "
@@ -194,7 +199,12 @@ def _merge(catalog: Catalog, space: Space, group: list[SegmentRecord]) -> None:
         used = [_used_rows(connection, record) for record in group]
     rows = SegmentRows(
         *(
-            np.concatenate([getattr(part, name)[kept] for (_, part), (kept, _) in zip(parts, used, strict=True)])
+            np.concatenate(
+                [
+                    getattr(part, name)[kept]
+                    for (_, part), (kept, _) in zip(parts, used, strict=True)
+                ]
+            )
             for name in ("embedding", "md5", "at_ms")
         )
     )

@@ -85,9 +85,8 @@ def _csv_rows(path: Path, text: str) -> Iterable[tuple[str, dict[str, object]]]:
     try:
         columns = reader.fieldnames or []
         if "path" not in columns:
-            raise MetadataError(
-                f"{path}, line 1: there is no `path` column (found: {', '.join(columns) or 'none'})."
-            )
+            found = ", ".join(columns) or "none"
+            raise MetadataError(f"{path}, line 1: there is no `path` column (found: {found}).")
         if len(set(columns)) < len(columns):
             raise MetadataError(f"{path}, line 1: a column name occurs twice.")
         for row in reader:

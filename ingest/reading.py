@@ -12,7 +12,7 @@ import stat
 import time
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from core.errors import ImageError, ImageTooLargeError, UnreadableFileError
 from core.folder.walk import file_stat
@@ -120,7 +120,7 @@ class _Opened:
         self.racy = abs(time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns)) < _RACY_NS
         self._size = found.st_size
 
-    def __enter__(self) -> _Opened:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

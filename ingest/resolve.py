@@ -159,9 +159,7 @@ class Resolver:
         self._moved.add(source.item_id)
         self._new_names.add(suspect.seen.path)
         self._progress.count("moved")
-        self._publisher.moved(
-            MovedFile(source.item_id, suspect.seen.path, read.stat, read.racy)
-        )
+        self._publisher.moved(MovedFile(source.item_id, suspect.seen.path, read.stat, read.racy))
         needs_vector = self._force or not source.has_vector
         settled = not (needs_vector and source.state is ItemState.INDEXED)
         self._progress.count("settled", settled)
@@ -183,9 +181,7 @@ class Resolver:
         while self._again:
             yield self._again.popleft()
 
-    def _finish(
-        self, suspect: Suspect, read: ReadFile, vector: NDArray[np.float32] | None
-    ) -> None:
+    def _finish(self, suspect: Suspect, read: ReadFile, vector: NDArray[np.float32] | None) -> None:
         if read.stat is None:
             self._progress.count("settled")
             return

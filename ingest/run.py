@@ -109,9 +109,7 @@ class IngestRun:
             maintain.drop_retired(catalog)
             maintain.save_index(catalog, space, settings.exact_index_items)
 
-    def _settle(
-        self, survey: Survey, space: Space, metadata: Metadata, progress: Progress
-    ) -> None:
+    def _settle(self, survey: Survey, space: Space, metadata: Metadata, progress: Progress) -> None:
         publisher = Publisher(
             self.catalog,
             space,

@@ -16,7 +16,7 @@ class Spool(Generic[T]):
     """Append records, then iterate them, as often as wanted, in the order they came."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="lookalike-")
+        self._file = tempfile.TemporaryFile(prefix="lookalike-")  # noqa: SIM115  # see `close`
         self._count = 0
 
     def __len__(self) -> int:

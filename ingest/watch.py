@@ -31,8 +31,7 @@ def watch_folder(settings: Settings, stop: threading.Event, debounce_s: float) -
     """
     if not settings.image_dir.is_dir():
         raise SourceError(
-            f"The image folder {settings.image_dir} is not there. It is set by "
-            "LOOKALIKE_IMAGE_DIR."
+            f"The image folder {settings.image_dir} is not there. It is set by LOOKALIKE_IMAGE_DIR."
         )
     events = watch(
         settings.image_dir,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import SourceError
@@ -19,6 +18,7 @@ from core.records import FileStat, SeenFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 METADATA_FILES = frozenset(("products.csv", "products.json"))
 """Names at the image root that hold product data."""

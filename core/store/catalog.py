@@ -146,9 +146,7 @@ class Catalog:
         with self.database.reading() as connection:
             yield from map(_known_file, connection.execute(_KNOWN_FILES, (space_id,)))
 
-    def items(
-        self, state: ItemState | None, limit: int, offset: int = 0
-    ) -> tuple[list[Item], int]:
+    def items(self, state: ItemState | None, limit: int, offset: int = 0) -> tuple[list[Item], int]:
         """Items in the order of their paths, and how many there are in that state."""
         where, values = ("WHERE state = ?", [state]) if state else ("", [])
         with self.database.reading() as connection:
@@ -162,7 +160,9 @@ class Catalog:
     def item_paths(self) -> list[str]:
         """The path of every item, missing ones included."""
         with self.database.reading() as connection:
-            return [os.fsdecode(row["path"]) for row in connection.execute("SELECT path FROM items")]
+            return [
+                os.fsdecode(row["path"]) for row in connection.execute("SELECT path FROM items")
+            ]
 
     def find_item(self, path: str) -> Item | None:
         """The item of a path, whatever its state."""

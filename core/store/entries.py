@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from core.store.columns import Columns
+
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
 _COLUMNS: Final = (
-    "SELECT v.id, i.id, v.at_ms, i.ambiguous, i.path, i.product_id, i.attributes, i.state "
+    "SELECT v.id, i.id, v.at_ms, i.ambiguous, i.path, i.product_id, i.state, i.attributes "
     "FROM items i JOIN vectors v ON v.space_id = ? AND v.md5 = i.vector_md5 "
     "WHERE i.state != 'missing' AND i.vector_md5 IS NOT NULL AND i.generation > ?"
 )
@@ -44,14 +47,15 @@ class EntryTable:
         self.at_ms: NDArray[np.int64] = np.empty(0, np.int64)
         self._ambiguous: NDArray[np.int64] = np.empty(0, np.int64)
         # Strings stay as the catalog gives them; only what a request returns is unpacked.
-        self._text: NDArray[np.object_] = np.empty((0, 4), object)
+        self._text: NDArray[np.object_] = np.empty((0, 3), object)
+        self.columns = Columns()
         self.item_count = 0
 
     def __len__(self) -> int:
         return len(self.vector_ids)
 
     def __getitem__(self, place: int) -> Entry:
-        path, product_id, attributes, state = self._text[place]
+        path, product_id, state = self._text[place]
         return Entry(
             item_id=int(self.item_ids[place]),
             vector_id=int(self.vector_ids[place]),
@@ -59,7 +63,7 @@ class EntryTable:
             path=os.fsdecode(path),
             ambiguous=bool(self._ambiguous[place]),
             product_id=product_id,
-            attributes=json.loads(attributes),
+            attributes=self.columns.of(place),
             stale=state == "failed",
         )
 
@@ -68,9 +72,23 @@ class EntryTable:
         first = int(np.searchsorted(self.vector_ids, vector_id, "left"))
         return range(first, int(np.searchsorted(self.vector_ids, vector_id, "right")))
 
-    def refreshed(
-        self, connection: sqlite3.Connection, space_id: int, since: int
-    ) -> EntryChange:
+    def product_of(self, place: int) -> str:
+        """The product that an entry shows."""
+        product: str = self._text[place, 1]
+        return product
+
+    def vectors_matching(
+        self, filters: dict[str, Sequence[str]]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Which entries have one of the values of every key.
+
+        Returns:
+            bool `[len(self)]`, and the sorted ids of the vectors that stand for them.
+        """
+        passing = self.columns.matching(filters, len(self))
+        return passing, np.unique(self.vector_ids[passing])
+
+    def refreshed(self, connection: sqlite3.Connection, space_id: int, since: int) -> EntryChange:
         """Give the table as the catalog knows it, reading the items changed after `since`."""
         changed = np.array(
             [
@@ -91,9 +109,10 @@ class EntryTable:
     def _replaced(self, changed: NDArray[np.int64], rows: list[tuple[object, ...]]) -> EntryTable:
         """The table less the entries of the `changed` items and with `rows`."""
         numbers = np.array([row[:4] for row in rows], np.int64).reshape(-1, 4)
-        text = np.empty((len(rows), 4), object)
+        text = np.empty((len(rows), 3), object)
         for place, row in enumerate(rows):
-            text[place] = row[4:]
+            text[place] = row[4:7]
+        attributes = [json.loads(str(row[7])) for row in rows]
         kept = ~np.isin(self.item_ids, changed)
         other = EntryTable()
         vector_ids = np.concatenate([self.vector_ids[kept], numbers[:, 0]])
@@ -103,6 +122,7 @@ class EntryTable:
         other.at_ms = np.concatenate([self.at_ms[kept], numbers[:, 2]])[order]
         other._ambiguous = np.concatenate([self._ambiguous[kept], numbers[:, 3]])[order]
         other._text = np.concatenate([self._text[kept], text])[order]
+        other.columns = self.columns.replaced(kept, attributes, order)
         other.item_count = len(np.unique(other.item_ids))
         return other
 

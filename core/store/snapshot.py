@@ -6,6 +6,7 @@ one beside it from what changed since, so that nothing waits and nothing is lock
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ from core.store.vectors import StoredVectors
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from core.store.catalog import Catalog
 
 _ATTEMPTS: Final = 5
+
+Filters = dict[str, Sequence[str]]
+"""Attribute key -> values: any of a key's values, and so for every key."""
 
 
 @dataclass(frozen=True)
@@ -56,24 +61,60 @@ class Snapshot:
         return (*damaged, self.index_problem) if self.index_problem else damaged
 
     def search(
-        self, query: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None = None
+        self, query: NDArray[np.float32], k: int, filters: Filters | None = None
     ) -> list[Found]:
         """Find the k nearest entries of a `[d]` unit vector, best first, equal scores by path.
 
-        `allowed` holds the sorted vector ids that may be found; None: all.
+        With `filters` an entry must have one of the values of every key; however few do, the k
+        best of them are found.
         """
         if self.index is None or not len(self.entries):
             return []
+        passing, allowed = self.entries.vectors_matching(filters) if filters else (None, None)
         # A vector stands for one item or more, so k vectors are always enough for k items.
         scores, ids = self.index.search(query[None, :], k, allowed)
-        found = [
-            Found(self.entries[place], float(np.clip(score, -1.0, 1.0)))
-            for score, vector_id in zip(scores[0], ids[0], strict=True)
-            if vector_id >= 0
-            for place in self.entries.places_of(int(vector_id))
-        ]
+        places = self._places(scores[0], ids[0], passing)
+        found = [Found(self.entries[place], score) for place, score in places]
         found.sort(key=lambda match: (-match.score, match.entry.path))
         return found[:k]
+
+    def search_products(
+        self, query: NDArray[np.float32], k: int, filters: Filters | None = None
+    ) -> list[Found]:
+        """Like `search`, one entry for each product: its best. Gives the k nearest products."""
+        wanted = k
+        while True:
+            wanted *= 4
+            found = self.search(query, wanted, filters)
+            best = {match.entry.product_id: match for match in reversed(found)}
+            if len(best) >= k or len(found) < wanted:
+                kept = {id(match) for match in best.values()}
+                return [match for match in found if id(match) in kept][:k]
+
+    def facets(
+        self, query: NDArray[np.float32], threshold: float, filters: Filters | None = None
+    ) -> dict[str, list[tuple[str, int]]]:
+        """Count the attribute values of every entry at or above the threshold, after filters."""
+        if self.index is None or not len(self.entries):
+            return {}
+        passing, allowed = self.entries.vectors_matching(filters) if filters else (None, None)
+        scores, ids = self.index.within(query, threshold, allowed)
+        places = [place for place, _ in self._places(scores, ids, passing)]
+        return self.entries.columns.facets(np.array(places, np.int64))
+
+    def _places(
+        self,
+        scores: NDArray[np.float32],
+        ids: NDArray[np.int64],
+        passing: NDArray[np.bool_] | None,
+    ) -> Iterator[tuple[int, float]]:
+        """The entries that found vectors stand for, and their scores."""
+        for score, vector_id in zip(scores, ids, strict=True):
+            if vector_id < 0:
+                return
+            for place in self.entries.places_of(int(vector_id)):
+                if passing is None or passing[place]:
+                    yield place, float(np.clip(score, -1.0, 1.0))
 
 
 def read_snapshot(catalog: Catalog, previous: Snapshot | None = None) -> Snapshot:
@@ -88,9 +129,7 @@ def read_snapshot(catalog: Catalog, previous: Snapshot | None = None) -> Snapsho
     return snapshot
 
 
-def _read(
-    catalog: Catalog, connection: sqlite3.Connection, previous: Snapshot | None
-) -> Snapshot:
+def _read(catalog: Catalog, connection: sqlite3.Connection, previous: Snapshot | None) -> Snapshot:
     generation = catalog.generation()
     space = catalog.live_space()
     if space is None:

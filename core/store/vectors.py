@@ -102,9 +102,7 @@ class StoredVectors:
         return maps, tuple(problems)
 
 
-def open_segment(
-    store_dir: Path, record: SegmentRecord, dimension: int
-) -> NDArray[np.float16]:
+def open_segment(store_dir: Path, record: SegmentRecord, dimension: int) -> NDArray[np.float16]:
     """Map a segment's vectors once its checksum has been found right.
 
     Raises:

@@ -50,6 +50,21 @@ class VectorIndex(ABC):
         """
 
     @abstractmethod
+    def within(
+        self,
+        query: NDArray[np.float32],
+        threshold: float,
+        allowed: NDArray[np.int64] | None = None,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Find every vector that scores at least `threshold` against a `[dimension]` query.
+
+        Exact for every index, and as slow as comparing with every allowed vector.
+
+        Returns:
+            Scores `[n]` float32, descending, equal scores by ascending id, and ids `[n]` int64.
+        """
+
+    @abstractmethod
     def changed(
         self,
         added: NDArray[np.int64],

@@ -33,6 +33,7 @@ _BUILD_BREADTH: Final = 80
 _LEAST_BREADTH: Final = 96  # nodes a search visits at least
 _CANDIDATES_PER_RESULT: Final = 4  # scored again from the stored vectors
 _SCAN_SHARE: Final = 0.05  # filters that allow less are scanned exactly: a graph would miss them
+_SCAN_ROWS: Final = 16_384  # vectors read at once by an exhaustive scan
 _RECALL_QUERIES: Final = 200
 _RECALL_K: Final = 10
 
@@ -74,6 +75,25 @@ class FaissIndex(VectorIndex):
         scores = np.concatenate([part[0] for part in found], axis=1)
         ids = np.concatenate([part[1] for part in found], axis=1)
         return _best(scores, ids, k)
+
+    def within(
+        self,
+        query: NDArray[np.float32],
+        threshold: float,
+        allowed: NDArray[np.int64] | None = None,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """See `VectorIndex.within`."""
+        ids = self.ids()
+        if allowed is not None:
+            ids = ids[_member(ids, allowed)]
+        parts = [
+            self._reader.read(ids[start : start + _SCAN_ROWS]) @ query
+            for start in range(0, len(ids), _SCAN_ROWS)
+        ]
+        scores = np.nan_to_num(np.concatenate([np.empty(0, np.float32), *parts]), nan=-np.inf)
+        near = np.flatnonzero(scores >= threshold)
+        order = near[np.lexsort((ids[near], -scores[near]))]
+        return scores[order].astype(np.float32), ids[order]
 
     def changed(
         self,
@@ -131,9 +151,7 @@ class FaissIndex(VectorIndex):
         self, queries: NDArray[np.float32], k: int, selector: faiss.IDSelector | None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         wanted = min(len(self._base_ids), _CANDIDATES_PER_RESULT * k)
-        parameters = faiss.SearchParametersHNSW(
-            sel=selector, efSearch=max(_LEAST_BREADTH, wanted)
-        )
+        parameters = faiss.SearchParametersHNSW(sel=selector, efSearch=max(_LEAST_BREADTH, wanted))
         _, rows = self._base.search(queries, wanted, params=parameters)
         scores = np.full(rows.shape, -np.inf, np.float32)
         ids = np.full(rows.shape, -1, np.int64)
