@@ -73,7 +73,7 @@ def _embed(
     with progress.stage("embed"):
         vectors = _forward(pixels, embedder)
     progress.count("embedded", len(batch))
-    usable = [bool(fine) for fine in np.isfinite(vectors).all(axis=1)]
+    usable = [bool(np.isfinite(vector).all()) for vector in vectors]
     for (task, read), vector, fine in zip(batch, vectors, usable, strict=True):
         kept = replace(read, pixels=None)
         if fine:
