@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from recall_at_one import read_photos
 
-from core.vision.classic import PART_SIZES, ClassicEmbedder, raw_parts
-from core.vision.models import ModelSource
+from core.vision.classic import PREPROCESSING
+from core.vision.classic_parts import PART_SIZES, describe
 
 _TEMPLATE = '''"""The mean of the classic descriptor over {count:,} photos of clothes and groceries.
 
@@ -55,10 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", nargs="+", type=Path)
     folders = parser.parse_args().folder
-    embedder = ClassicEmbedder(ModelSource("classic", None))
-    rows = np.stack(
-        [raw_parts(p) for f in folders for p in read_photos(f, embedder.preprocessing).pixels]
-    )
+    rows = np.stack([describe(p) for f in folders for p in read_photos(f, PREPROCESSING).pixels])
     mean = rows.mean(axis=0, dtype=np.float64).astype("<f2")
     ends = np.cumsum(list(PART_SIZES.values()))[:-1]
     parts = np.split(rows - mean.astype(np.float64), ends, axis=1)

@@ -53,7 +53,7 @@ class TorchRuntime:
 
         The arithmetic is torchvision's ``ToTensor`` and ``Normalize``, in fp32.
         """
-        raw = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
+        raw = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).to(self.device)
         mean = torch.tensor(preprocessing.mean, device=self.device)
         std = torch.tensor(preprocessing.std, device=self.device)
         scaled = raw.to(torch.float32).div_(255.0).sub_(mean).div_(std)
