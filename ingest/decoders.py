@@ -16,6 +16,7 @@ import sys
 from collections import deque
 from concurrent.futures import TimeoutError as DecodeTimeout
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
@@ -106,6 +107,10 @@ class DecoderPool:
                 f"The decoding process died on this file (exit code {error.exitcode}); it may take "
                 f"{self._bounds.memory_mb} MB (LOOKALIKE_DECODE_MEMORY_MB).",
             )
+        except Exception as error:  # noqa: BLE001  # untrusted bytes may make a decoder raise anything
+            failure = Failure(
+                DecoderCrashedError.code, f"The decoder broke on this file: {error!r}."
+            )
         found = hash_file(self._root, path, is_item=True)
         return ReadFile(found.stat, found.racy, found.md5, found.size, failure=failure)
 
@@ -125,7 +130,9 @@ def in_order(
 def _confine(memory_mb: int) -> None:
     """Bound a worker and tie its life to its parent's."""
     with contextlib.suppress(ValueError, OSError):
-        size = memory_mb * 1_000_000
+        # What the process maps before its first photo differs from machine to machine.
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        size = pages * resource.getpagesize() + memory_mb * 1_000_000
         resource.setrlimit(resource.RLIMIT_AS, (size, size))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Ctrl-C reaches the whole process group; the parent decides when a worker ends.

@@ -99,6 +99,7 @@ def merge_segments(catalog: Catalog, space: Space) -> int:
     Each row is rewritten once per size class, so what a run writes stays in proportion to what
     changed.
     """
+    _retire(catalog, _unused(catalog, space))
     merged = 0
     while group := _next_group(catalog.segments(space.id)):
         _merge(catalog, space, group)
@@ -175,10 +176,30 @@ def _retire(catalog: Catalog, records: list[SegmentRecord]) -> None:
     """Forget segments with their vectors, then delete their files."""
     for record in records:
         with catalog.database.writing() as connection:
-            bump_generation(connection)
+            generation = bump_generation(connection)
+            # A photo that failed and was found by its earlier content is found no more.
+            connection.execute(
+                "UPDATE items SET generation = ?, "
+                "vector_md5 = CASE state WHEN 'failed' THEN NULL ELSE vector_md5 END "
+                "WHERE EXISTS (SELECT 1 FROM spaces WHERE id = ? AND state = 'live') AND "
+                "vector_md5 IN (SELECT md5 FROM vectors WHERE segment_id = ?)",
+                (generation, record.space_id, record.id),
+            )
             connection.execute("DELETE FROM vectors WHERE segment_id = ?", (record.id,))
             connection.execute("DELETE FROM segments WHERE id = ?", (record.id,))
         files.remove(segment_path(catalog.store_dir, record.id))
+
+
+def _unused(catalog: Catalog, space: Space) -> list[SegmentRecord]:
+    """The segments whose every vector was made anew since."""
+    with catalog.database.reading() as connection:
+        used = {
+            row["segment_id"]
+            for row in connection.execute(
+                "SELECT DISTINCT segment_id FROM vectors WHERE space_id = ?", (space.id,)
+            )
+        }
+    return [record for record in catalog.segments(space.id) if record.id not in used]
 
 
 def _next_group(records: list[SegmentRecord]) -> list[SegmentRecord]:

@@ -123,11 +123,16 @@ def _label(path: Path, where: str, row: dict[str, object]) -> Label:
         for key, value in row.items()
         if value not in (None, "")
     }
-    return Label(
+    label = Label(
         path=name,
         product_id=str(product) if product not in (None, "") else default_product(name),
         attributes=json.dumps(attributes, ensure_ascii=False, sort_keys=True),
     )
+    try:
+        (label.path + label.product_id + label.attributes).encode()
+    except UnicodeEncodeError as error:
+        raise MetadataError(f"{path}, {where}: half a character (a lone surrogate).") from error
+    return label
 
 
 def _doubled_warning(path: Path, doubled: list[str]) -> tuple[str, ...]:

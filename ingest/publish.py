@@ -33,7 +33,7 @@ class Publisher:
         self,
         catalog: Catalog,
         space: Space,
-        metadata: Metadata,
+        metadata: Metadata | None,
         *,
         every_images: int,
         every_s: float,
@@ -103,11 +103,14 @@ class Publisher:
         self.busy_s += self._last_commit - started
 
     def _labels(self) -> list[Label]:
+        if self._metadata is None:
+            return []  # unreadable: what was known before stays
         commit = self._commit
         paths = [file.path for file in commit.indexed]
         paths += [file.path for file in commit.failed]
         paths += [file.path for file in commit.moved]
-        return [self._metadata.label(path) for path in paths]
+        label = self._metadata.label
+        return [label(path) for path in paths]
 
     def _write_segment(self) -> NewSegment:
         rows = SegmentRows(

@@ -12,6 +12,7 @@ from core.records import ItemState
 from core.store.commit import FailedFile, IndexedFile, MovedFile, PassedOverFile
 from ingest.embed import Task
 from ingest.reading import hash_file
+from ingest.survey import may_be_moved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,7 +150,7 @@ class Resolver:
     def _settle_move(self, suspect: Suspect, read: ReadFile, md5: bytes) -> bool:
         """Whether the file is an item that vanished elsewhere, under its new name."""
         known = suspect.known
-        if known is not None and known.state in (ItemState.INDEXED, ItemState.FAILED):
+        if not may_be_moved(known):
             return False
         candidates = self._gone.get(md5)
         if not candidates or read.stat is None:
@@ -160,8 +161,10 @@ class Resolver:
         self._new_names.add(suspect.seen.path)
         self._progress.count("moved")
         self._publisher.moved(MovedFile(source.item_id, suspect.seen.path, read.stat, read.racy))
-        needs_vector = self._force or not source.has_vector
-        settled = not (needs_vector and source.state is ItemState.INDEXED)
+        if source.state is ItemState.FAILED:
+            settled = not (self._force or source.suspect)
+        else:
+            settled = source.has_vector and not self._force
         self._progress.count("settled", settled)
         return settled
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _METADATA_NOTE = "metadata_version"
+_UNREADABLE = "unreadable"
 
 
 @dataclass
@@ -98,9 +99,9 @@ class IngestRun:
         if not options.allow_mass_removal:
             guard = RemovalGuard(settings.removal_guard_share, settings.removal_guard_items)
             check_guard(survey, guard, settings.image_dir)
-        self._settle(survey, space, metadata or Metadata("", {}), progress)
+        self._settle(survey, space, metadata, progress)
         if space.state is not SpaceState.LIVE:
-            space = catalog.go_live(space)
+            space = self._go_live(survey, space)
         if metadata is not None:
             self._label(space, metadata)
         with progress.stage("housekeeping"):
@@ -109,7 +110,18 @@ class IngestRun:
             maintain.drop_retired(catalog)
             maintain.save_index(catalog, space, settings.exact_index_items)
 
-    def _settle(self, survey: Survey, space: Space, metadata: Metadata, progress: Progress) -> None:
+    def _go_live(self, survey: Survey, space: Space) -> Space:
+        """Let the space answer, unless photos that the old one finds could not be looked at."""
+        if survey.complete:
+            return self.catalog.go_live(space)
+        self.warnings.append(
+            f"The model before {space.spec} goes on answering until the whole folder can be listed."
+        )
+        return space
+
+    def _settle(
+        self, survey: Survey, space: Space, metadata: Metadata | None, progress: Progress
+    ) -> None:
         publisher = Publisher(
             self.catalog,
             space,
@@ -183,6 +195,8 @@ class IngestRun:
             metadata = read_metadata(path)
         except MetadataError as error:
             self.warnings.append(f"{error} What was known before stays.")
+            # Photos that come meanwhile are labelled once the file can be read again.
+            self.catalog.set_note(_METADATA_NOTE, _UNREADABLE)
             return None
         self.warnings += metadata.warnings
         return metadata

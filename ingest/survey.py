@@ -111,6 +111,11 @@ def check_guard(survey: Survey, guard: RemovalGuard, image_dir: Path) -> None:
         )
 
 
+def may_be_moved(known: KnownFile | None) -> bool:
+    """Whether a file may be an item's new name: no item has it as its own."""
+    return known is None or known.state not in _ACTIVE
+
+
 def _count_moves(survey: Survey, root: str) -> int:
     gone = Counter(known.md5 for known in survey.vanished if known.md5)
     sizes = {known.stat.size for known in survey.vanished}
@@ -118,7 +123,7 @@ def _count_moves(survey: Survey, root: str) -> int:
     candidates = (
         suspect.seen.path
         for suspect in survey.suspects
-        if suspect.known is None and suspect.seen.stat.size in sizes
+        if may_be_moved(suspect.known) and suspect.seen.stat.size in sizes
     )
     with ThreadPoolExecutor() as threads:
         for read in threads.map(lambda path: hash_file(root, path, is_item=False), candidates):

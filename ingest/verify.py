@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.errors import DamagedIndexError, DamagedSegmentError, StoreError
+from core.errors import DamagedIndexError, DamagedSegmentError
 from core.store.catalog import CATALOG_FILE, Catalog
 from core.store.index.faiss import load_index
 from core.store.index.record import index_path, latest_index
@@ -40,14 +39,15 @@ def verify_store(store_dir: Path) -> Verification:
     """Check every segment's checksum, the catalog against the segments, the index and its hash.
 
     A store never filled is sound; so is one whose ingester was killed: orphans are not damage.
+
+    Raises:
+        StoreError: the catalog itself cannot be read.
     """
     if not (store_dir / CATALOG_FILE).exists():
         return Verification(0, 0, 0, ())
     catalog = Catalog(store_dir)
     try:
         return _verify(catalog)
-    except sqlite3.DatabaseError as error:
-        raise StoreError(f"{store_dir / CATALOG_FILE}: {error}.") from error
     finally:
         catalog.close()
 

@@ -8,6 +8,7 @@ pipes and devices are passed over; hidden folders too.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import dataclass, field
@@ -83,9 +84,11 @@ class Walk:
             if entry.is_symlink() and not _inside(entry.path, real_root):
                 return None
             found = entry.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None  # deleted since it was listed, or a link to nothing
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                return None  # links that lead to each other lead to nothing
             self.unlisted.append(f"{entry.path}: {error.strerror or error}")
             return None
         return SeenFile(path, file_stat(found)) if stat.S_ISREG(found.st_mode) else None

@@ -86,11 +86,12 @@ class Catalog:
             )
             connection.execute("UPDATE spaces SET state = 'live' WHERE id = ?", (space.id,))
             # From here an item shows the content that was embedded while the space was built. What
-            # could not be embedded has no vector here, even if an older content had one before.
+            # has no vector here shows nothing, even if an older content had one before.
             connection.execute(
-                "UPDATE items SET generation = ?, "
-                "vector_md5 = CASE state WHEN 'failed' THEN NULL ELSE md5 END",
-                (generation,),
+                "UPDATE items SET generation = ?, vector_md5 = CASE WHEN state != 'failed' AND "
+                "EXISTS (SELECT 1 FROM vectors v WHERE v.space_id = ? AND v.md5 = items.md5) "
+                "THEN md5 END",
+                (generation, space.id),
             )
         live = self.live_space()
         assert live is not None  # noqa: S101  # made live above
@@ -141,7 +142,8 @@ class Catalog:
     def known_files(self, space_id: int | None) -> Iterator[KnownFile]:
         """Every file the catalog remembers, in the order of their path's bytes.
 
-        `has_vector` speaks of the given space; without one it is always false.
+        `has_vector` speaks of the given space; without one it is always false. In the live space
+        it also takes that the vector is the one that stands for the file in searches.
         """
         with self.database.reading() as connection:
             yield from map(_known_file, connection.execute(_KNOWN_FILES, (space_id,)))
@@ -219,7 +221,9 @@ class Catalog:
 _KNOWN_FILES: Final = """
 SELECT path, id, size, mtime_ns, ctime_ns, state, md5, suspect,
     EXISTS (SELECT 1 FROM vectors v WHERE v.space_id = ?1 AND v.md5 = items.md5
-        AND v.segment_id NOT IN (SELECT id FROM segments WHERE damaged)) AS has_vector
+        AND v.segment_id NOT IN (SELECT id FROM segments WHERE damaged))
+    AND (vector_md5 IS md5 OR state != 'indexed'
+        OR NOT EXISTS (SELECT 1 FROM spaces WHERE id = ?1 AND state = 'live')) AS has_vector
 FROM items
 UNION ALL
 SELECT path, NULL, size, mtime_ns, ctime_ns, NULL, NULL, suspect, 0 FROM passed_over

@@ -205,6 +205,8 @@ class _Step:
             ),
         )
 
+        self._forget_passed_over([file.path for file in files])
+
     def upsert_failed(self, files: list[FailedFile]) -> None:
         self._connection.executemany(
             "INSERT INTO items (path, stem, state, size, mtime_ns, ctime_ns, suspect, md5, "
@@ -231,17 +233,22 @@ class _Step:
             ),
         )
 
+        self._forget_passed_over([file.path for file in files])
+
     def move(self, files: list[MovedFile]) -> None:
         for file in files:
             path, stem = self._name(file.path)
-            row = self._connection.execute(
-                "SELECT stem FROM items WHERE id = ?", (file.item_id,)
+            old = self._connection.execute(
+                "SELECT path, stem FROM items WHERE id = ?", (file.item_id,)
             ).fetchone()
-            self._stems.add(row["stem"])
-            # A tombstone may hold the name; the file that came there takes its place.
-            self._connection.execute(
-                "DELETE FROM items WHERE path = ? AND id != ?", (path, file.item_id)
-            )
+            self._stems.add(old["stem"])
+            # A tombstone may hold the name; it takes the one that falls free. Were its row deleted,
+            # a reader that missed the generations between would keep the item for ever.
+            tombstone = self._connection.execute(
+                "UPDATE items SET path = randomblob(16), generation = ? "
+                "WHERE path = ? AND id != ? RETURNING id",
+                (self._generation, path, file.item_id),
+            ).fetchone()
             self._connection.execute(
                 "UPDATE items SET path = ?, stem = ?, size = ?, mtime_ns = ?, ctime_ns = ?, "
                 "suspect = ?, generation = ?, updated_at = ? WHERE id = ?",
@@ -255,6 +262,13 @@ class _Step:
                     file.item_id,
                 ),
             )
+            if tombstone is not None:
+                self._connection.execute(
+                    "UPDATE items SET path = ?, stem = ? WHERE id = ?",
+                    (old["path"], old["stem"], tombstone["id"]),
+                )
+
+        self._forget_passed_over([file.path for file in files])
 
     def mark_missing(self, item_ids: list[int]) -> None:
         for item_id in item_ids:
@@ -271,9 +285,7 @@ class _Step:
             "VALUES (?, ?, ?, ?, ?)",
             ((os.fsencode(f.path), *_numbers(f.stat), f.racy) for f in files),
         )
-        self._connection.executemany(
-            "DELETE FROM passed_over WHERE path = ?", ((os.fsencode(p),) for p in forgotten)
-        )
+        self._forget_passed_over(forgotten)
 
     def label(self, labels: list[Label]) -> None:
         self._connection.executemany(
@@ -300,6 +312,11 @@ class _Step:
                 "((SELECT count(*) FROM items WHERE stem = :stem AND state != 'missing') > 1)",
                 {"stem": stem, "generation": self._generation},
             )
+
+    def _forget_passed_over(self, paths: list[str]) -> None:
+        self._connection.executemany(
+            "DELETE FROM passed_over WHERE path = ?", ((os.fsencode(path),) for path in paths)
+        )
 
     def _name(self, path: str) -> tuple[bytes, bytes]:
         stem = os.fsencode(stem_of(path))

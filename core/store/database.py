@@ -138,12 +138,17 @@ class Database:
             self._connection = sqlite3.connect(
                 path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
             )
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(_cannot_open(path, error)) from error
+        try:
             self._connection.row_factory = sqlite3.Row
             self._prepare()
-        except (OSError, sqlite3.Error) as error:
-            raise StoreError(
-                f"{path} cannot be opened: {error}. The folder is LOOKALIKE_STORE_DIR."
-            ) from error
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise StoreError(_cannot_open(path, error)) from error
+        except StoreError:
+            self._connection.close()
+            raise
 
     def close(self) -> None:
         """Close the connection; the last one to close folds the write-ahead log in."""
@@ -152,8 +157,12 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Hold one consistent view of the catalog while the block runs."""
-        with self._lock:
+        """Hold one consistent view of the catalog while the block runs.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        with self._lock, self._told_apart():
             if self._connection.in_transaction:
                 yield self._connection
                 return
@@ -165,8 +174,12 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Commit what the block did, all of it or, on any error, none."""
-        with self._lock:
+        """Commit what the block did, all of it or, on any error, none.
+
+        Raises:
+            StoreError: the file cannot be written, or is damaged.
+        """
+        with self._lock, self._told_apart():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -174,6 +187,19 @@ class Database:
             except BaseException:
                 self._connection.rollback()
                 raise
+
+    @contextmanager
+    def _told_apart(self) -> Iterator[None]:
+        """Turn what a disk or a damaged file does into a StoreError."""
+        try:
+            yield
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+            raise
+        except sqlite3.DatabaseError as error:
+            raise StoreError(
+                f"{self._path}: {error}. The folder is LOOKALIKE_STORE_DIR; what was published "
+                "before stands."
+            ) from error
 
     def _prepare(self) -> None:
         connection = self._connection
@@ -197,3 +223,7 @@ class Database:
                 for statement in _SCHEMA.split(";\n"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _cannot_open(path: Path, error: Exception) -> str:
+    return f"{path} cannot be opened: {error}. The folder is LOOKALIKE_STORE_DIR."

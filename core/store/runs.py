@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from core.errors import BusyError
-from core.records import Run, RunCounters, RunOptions, RunState
+from core.records import Run, RunCounters, RunOptions, RunState, printable
 
 if TYPE_CHECKING:
     import sqlite3
@@ -105,7 +105,7 @@ class RunLog:
                 "WHERE id = ? RETURNING *",
                 (
                     outcome.state,
-                    outcome.message,
+                    printable(outcome.message),
                     outcome.error_code,
                     json.dumps(list(outcome.warnings)),
                     json.dumps(asdict(counters)),

@@ -1,0 +1,40 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.shop import Shop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+# A decoding process imports its parent's main module anew; the test runner is not worth a third
+# of a second of every run.
+sys.modules["__main__"].__spec__ = None
+sys.modules["__main__"].__dict__.pop("__file__", None)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what the machine's own environment sets."""
+    for name in os.environ:
+        if name.startswith("LOOKALIKE_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    """An empty image folder and no store yet."""
+    return Shop(tmp_path)
+
+
+@pytest.fixture
+def make_shop(tmp_path: Path) -> Callable[..., Shop]:
+    """Make further shops, each by a name and its settings."""
+    return lambda name, **settings: Shop(tmp_path / name, **settings)
