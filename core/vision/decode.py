@@ -27,6 +27,10 @@ from core.errors import (
 if TYPE_CHECKING:
     from core.settings import Settings
 
+# Pillow's own limit would overrule LOOKALIKE_MAX_IMAGE_MEGAPIXELS; `decode_image` checks the size
+# before any pixel is decoded.
+Image.MAX_IMAGE_PIXELS = None
+
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 """The Pillow decoders that may see untrusted bytes."""
 
@@ -113,8 +117,8 @@ def _open(data: bytes) -> Image.Image:
         raise NotAnImageError(
             "The content starts like a picture but no decoder can read it."
         ) from error
-    except Image.DecompressionBombError as error:
-        raise ImageTooLargeError(f"{error} The limit is LOOKALIKE_MAX_IMAGE_MEGAPIXELS.") from error
+    except MemoryError as error:
+        raise ImageTooLargeError(_NO_MEMORY) from error
     except _DECODER_ERRORS as error:
         raise TruncatedImageError(f"The picture's header is damaged: {error}") from error
 
@@ -128,12 +132,12 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     except ImageError:
         raise
     except MemoryError as error:
-        raise ImageTooLargeError(
-            "Decoding the picture takes more memory than LOOKALIKE_DECODE_MEMORY_MB allows."
-        ) from error
+        raise ImageTooLargeError(_NO_MEMORY) from error
     except _DECODER_ERRORS as error:
         raise TruncatedImageError(f"The picture is damaged or cut short: {error}") from error
 
+
+_NO_MEMORY: Final = "Decoding the picture takes more memory than LOOKALIKE_DECODE_MEMORY_MB allows."
 
 # Everything Pillow's decoders are known to raise on hostile bytes.
 _DECODER_ERRORS: Final = (
@@ -159,13 +163,13 @@ def _eight_bit(image: Image.Image) -> Image.Image:
         return image
     samples = np.asarray(image).astype(np.float64)
     samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    if image.mode == "F":
-        top = float(samples.max(initial=0.0))
-        scale = 255.0 if top <= 1.0 else 255.0 / top
-    else:
-        scale = 255.0 / 65535.0
-    scaled = Image.fromarray(np.clip(samples * scale + 0.5, 0, 255).astype(np.uint8), "L")
-    scaled.info = image.info
+    full = 1.0 if image.mode == "F" else 65535.0
+    white = max(full, float(samples.max(initial=0.0)))
+    clear = image.info.get("transparency")
+    if isinstance(clear, int):  # the one sample value of a PNG that is see-through
+        samples[samples == clear] = white
+    scaled = Image.fromarray(np.clip(samples * (255.0 / white) + 0.5, 0, 255).astype(np.uint8))
+    scaled.info = {key: value for key, value in image.info.items() if key != "transparency"}
     exif = image.getexif()
     if exif:
         scaled.info["exif"] = exif.tobytes()
