@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -63,16 +64,17 @@ def survey_folder(
     # A connection of its own: the comparison reads one state while progress is written.
     reader = Catalog(store_dir)
     try:
-        for change in compare(reader.known_files(space_id), walk, verify=verify):
-            progress.check()
-            known = change.known
-            found.active += known is not None and known.state in _ACTIVE
-            if isinstance(change, Vanished):
-                _note_vanished(found, change.known)
-                continue
-            progress.count("scanned")
-            if isinstance(change, Suspect):
-                found.suspects.append(change)
+        with closing(reader.known_files(space_id)) as files:
+            for change in compare(files, walk, verify=verify):
+                progress.check()
+                known = change.known
+                found.active += known is not None and known.state in _ACTIVE
+                if isinstance(change, Vanished):
+                    _note_vanished(found, change.known)
+                    continue
+                progress.count("scanned")
+                if isinstance(change, Suspect):
+                    found.suspects.append(change)
     finally:
         reader.close()
     found.unlisted = walk.unlisted

@@ -58,7 +58,8 @@ class Batcher:
             self._changed.notify()
         if self._thread.is_alive():
             self._thread.join(timeout=5)
-        for job in self._jobs:
+        while self._jobs:
+            job = self._jobs.popleft()
             if job.vector.set_running_or_notify_cancel():
                 job.vector.set_exception(ModelError("The service is shutting down."))
 

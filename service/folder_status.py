@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from core.store.catalog import CATALOG_FILE, Catalog
 from core.vision.decode import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from core.settings import Settings
 
 
@@ -40,15 +43,8 @@ def read_status(settings: Settings) -> FolderStatus:
     try:
         space = catalog.live_space()
         walk = Walk(settings.image_dir)
-        # A file that was young when it was read is hashed again by the next run, to be safe; it
-        # counts as dealt with all the same.
-        files = catalog.known_files(space.id if space else None)
-        known = (replace(file, suspect=False) for file in files)
-        counts = {"processed": 0, "pending": 0, "removed": 0}
-        for change in compare(known, walk):
-            kind = _kind(change)
-            if kind is not None:
-                counts[kind] += 1
+        with closing(catalog.known_files(space.id if space else None)) as files:
+            counts = _count(files, walk)
         if not walk.complete:
             counts["removed"] = 0  # a folder that cannot be listed says nothing of its files
         return FolderStatus(
@@ -60,6 +56,18 @@ def read_status(settings: Settings) -> FolderStatus:
         )
     finally:
         catalog.close()
+
+
+def _count(files: Iterable[KnownFile], walk: Walk) -> dict[str, int]:
+    # A file that was young when it was read is hashed again by the next run, to be safe; it counts
+    # as dealt with all the same.
+    known = (replace(file, suspect=False) for file in files)
+    counts = {"processed": 0, "pending": 0, "removed": 0}
+    for change in compare(known, walk):
+        kind = _kind(change)
+        if kind is not None:
+            counts[kind] += 1
+    return counts
 
 
 def _kind(change: Change) -> str | None:

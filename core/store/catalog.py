@@ -16,7 +16,7 @@ from core.store.segments import SegmentRecord
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
     from pathlib import Path
 
     from core.records import ModelIdentity
@@ -139,11 +139,12 @@ class Catalog:
 
     # Items
 
-    def known_files(self, space_id: int | None) -> Iterator[KnownFile]:
+    def known_files(self, space_id: int | None) -> Generator[KnownFile, None, None]:
         """Every file the catalog remembers, in the order of their path's bytes.
 
         `has_vector` speaks of the given space; without one it is always false. In the live space
-        it also takes that the vector is the one that stands for the file in searches.
+        it also takes that the vector is the one that stands for the file in searches. Until it
+        has ended or been closed it holds the connection.
         """
         with self.database.reading() as connection:
             yield from map(_known_file, connection.execute(_KNOWN_FILES, (space_id,)))

@@ -1,0 +1,158 @@
+"""A small shop with real pictures, a real store and the real service over it."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pytest
+from PIL import Image, ImageDraw
+from starlette.testclient import TestClient
+
+from core.records import RunOptions, RunState
+from core.settings import Settings
+from ingest.daemon import Daemon
+from ingest.runner import run_now
+from service.app import create_app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from core.records import Run
+
+Draw: TypeAlias = "Callable[..., bytes]"
+WaitFor: TypeAlias = "Callable[..., None]"
+SHAPES = ("ellipse", "rectangle")
+
+
+def draw(seed: int, kind: str = "JPEG", size: tuple[int, int] = (120, 100)) -> bytes:
+    """A picture of its own for each seed, the same each time."""
+    dice = random.Random(seed)  # noqa: S311  # the same each time
+    image = Image.new("RGB", size, _colour(dice))
+    pen = ImageDraw.Draw(image)
+    for _ in range(6):
+        x, y = dice.randrange(size[0] - 30), dice.randrange(size[1] - 30)
+        box = (x, y, x + dice.randrange(15, 60), y + dice.randrange(15, 60))
+        getattr(pen, dice.choice(SHAPES))(box, fill=_colour(dice))
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()
+
+
+def _colour(dice: random.Random) -> tuple[int, int, int]:
+    return dice.randrange(256), dice.randrange(256), dice.randrange(256)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """An image folder and a store, and what can be done with them."""
+
+    settings: Settings
+
+    @property
+    def folder(self) -> Path:
+        return self.settings.image_dir
+
+    def put(self, path: str | bytes, content: bytes) -> Path:
+        """Put a file into the image folder."""
+        file = Path(os.fsdecode(os.path.join(os.fsencode(self.folder), os.fsencode(path))))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        return file
+
+    def ingest(self, settings: Settings | None = None, **options: bool) -> Run:
+        """Do one run, which must succeed."""
+        asked = RunOptions(**options)
+        run = run_now(settings or self.settings, asked, "cli", threading.Event())
+        assert run.state is RunState.SUCCEEDED, run.message
+        return run
+
+    def with_settings(self, **changed: Any) -> Settings:
+        return self.settings.model_copy(update=changed)
+
+    @contextmanager
+    def open(self, **changed: Any) -> Iterator[TestClient]:
+        """The service over this shop, without an ingest daemon."""
+        with TestClient(create_app(self.with_settings(**changed))) as client:
+            yield client
+
+    @contextmanager
+    def daemon(self) -> Iterator[None]:
+        """An ingest daemon at work."""
+        stop = threading.Event()
+        daemon = Daemon(self.settings, stop)
+        thread = threading.Thread(target=daemon.work)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+def build_shop(folder: Path, **settings: Any) -> Shop:
+    images = folder / "images"
+    images.mkdir(parents=True)
+    return Shop(
+        Settings.load(
+            image_dir=images,
+            store_dir=folder / "store",
+            model="classic",
+            decode_workers=1,
+            **settings,
+        )
+    )
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    """An empty shop that a test may change."""
+    return build_shop(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def stocked(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A shop of twelve ingested photos that no test changes."""
+    shop = build_shop(tmp_path_factory.mktemp("stocked"))
+    for seed in range(10):
+        shop.put(f"shoes/s{seed}.jpg", draw(seed))
+    shop.put("twin.jpg", draw(20))
+    shop.put("twin.png", draw(21, "PNG"))
+    shop.put(
+        "products.csv",
+        b"path,product_id,colour\nshoes/s0.jpg,runner,red\nshoes/s1.jpg,runner,blue\n",
+    )
+    shop.ingest()
+    return shop
+
+
+@pytest.fixture(scope="session")
+def client(stocked: Shop) -> Iterator[TestClient]:
+    """The service over the stocked shop."""
+    with stocked.open() as client:
+        yield client
+
+
+def wait_for(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.fixture(name="draw")
+def draw_fixture() -> Draw:
+    return draw
+
+
+@pytest.fixture(name="wait_for")
+def wait_for_fixture() -> WaitFor:
+    return wait_for
