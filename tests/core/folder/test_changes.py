@@ -7,7 +7,7 @@ import os
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.folder.changes import Suspect, Unchanged, Vanished, compare
+from core.folder.changes import Change, Suspect, Unchanged, Vanished, compare
 from core.records import FileStat, ItemState, KnownFile, SeenFile
 
 _names = st.sampled_from(
@@ -61,7 +61,7 @@ def _expected(known: list[KnownFile], seen: list[SeenFile], *, verify: bool) -> 
     return changes
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(
     st.lists(_known_files(), max_size=10),
     st.lists(st.builds(SeenFile, _names, _stats), max_size=10),
@@ -88,7 +88,10 @@ def _known(state: ItemState | None, *, has_vector: bool = True, suspect: bool = 
     return KnownFile("a", item_id, FileStat(1, 1, 1), state, b"m" * 16, suspect, has_vector)
 
 
-def _one(known: KnownFile, stat: FileStat = FileStat(1, 1, 1)):  # noqa: ANN202
+_SAME = FileStat(1, 1, 1)
+
+
+def _one(known: KnownFile, stat: FileStat = _SAME) -> Change:
     (change,) = compare([known], [SeenFile("a", stat)])
     return change
 
