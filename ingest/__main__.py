@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from contextlib import nullcontext
+from pathlib import Path  # noqa: TC003  # typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -128,6 +129,17 @@ def verify(*, as_json: AsJson = False) -> None:
             f"{found.items} items, {found.vectors} vectors in {found.segments} segments: {verdict}."
         )
     raise typer.Exit(DONE if found.sound else FAILED)
+
+
+@app.command()
+def export(
+    target: Annotated[Path, typer.Argument(help="The Parquet file to write.", dir_okay=False)],
+) -> None:
+    """Write path, product, attributes and vector of every photo to a Parquet file."""
+    from ingest.export import export_catalogue
+
+    rows = export_catalogue(_start().store_dir, target)
+    typer.echo(f"{rows} rows written to {target}.")
 
 
 @app.command()
