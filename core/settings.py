@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     max_image_megapixels: float = Field(50.0, gt=0, description="Largest picture, in megapixels.")
 
     max_pairs: int = Field(128, ge=1, le=10_000, description="Most pairs in one request.")
+    max_pairs_body_mb: float = Field(
+        256.0, gt=0, description="Largest body of a request that scores pairs, in MB."
+    )
     pair_batch_size: int = Field(
         64, ge=1, le=1024, description="Pictures per forward pass of the pair model."
     )
@@ -139,6 +142,11 @@ class Settings(BaseSettings):
     def max_upload_bytes(self) -> int:
         """The largest upload, in bytes."""
         return int(self.max_upload_mb * 1_000_000)
+
+    @property
+    def max_pairs_body_bytes(self) -> int:
+        """The largest body of a request that scores pairs, in bytes."""
+        return int(self.max_pairs_body_mb * 1_000_000)
 
     @property
     def max_image_pixels(self) -> int:

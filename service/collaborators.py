@@ -13,7 +13,11 @@ from fastapi import Depends, Request
 
 from core.store.catalog import Catalog
 from service.batcher import Batcher
+from service.fetch import Fetcher, FetchLimits
+from service.pair_model import PairModel
+from service.pairs import PairScorer
 from service.pictures import Pictures
+from service.references import References
 from service.run_desk import RunDesk
 from service.search import Searcher
 from service.snapshots import SnapshotKeeper
@@ -38,6 +42,9 @@ class Collaborators:
     workers: ThreadPoolExecutor  # decode pictures and search, off the event loop
     searcher: Searcher
     pictures: Pictures
+    fetcher: Fetcher
+    pair_model: PairModel
+    pairs: PairScorer
     desk: RunDesk
     supervisor: Supervisor | None  # of the ingest daemon; None: it runs elsewhere
 
@@ -54,6 +61,9 @@ class Collaborators:
         workers = ThreadPoolExecutor(
             min(_MOST_WORKERS, os.cpu_count() or 1), thread_name_prefix="pictures"
         )
+        fetcher = Fetcher(FetchLimits.from_settings(settings))
+        pair_model = PairModel(settings, keeper, batcher)
+        references = References(settings, fetcher, workers)
         return cls(
             settings=settings,
             catalog=catalog,
@@ -62,6 +72,9 @@ class Collaborators:
             workers=workers,
             searcher=Searcher(settings, keeper, batcher, workers),
             pictures=Pictures(settings, catalog),
+            fetcher=fetcher,
+            pair_model=pair_model,
+            pairs=PairScorer(settings, pair_model, references, catalog, workers),
             desk=RunDesk(catalog, keeper, supervises=supervisor is not None),
             supervisor=supervisor,
         )
@@ -70,17 +83,31 @@ class Collaborators:
     async def running(self) -> AsyncIterator[None]:
         """Start what has a thread or a process, and stop it in the end."""
         await anyio.to_thread.run_sync(self.keeper.start)
+        await anyio.to_thread.run_sync(self.pair_model.start)
         self.batcher.start()
         if self.supervisor is not None:
             self.supervisor.start()
         try:
             yield
         finally:
+            await self.fetcher.close()
             await anyio.to_thread.run_sync(self._stop)
+
+    def load(self) -> None:
+        """Take up the store and load the models; `running` would do it, too.
+
+        Raises:
+            ModelError: a model cannot be loaded.
+            SettingsError: this machine cannot run it.
+            StoreError: the store cannot be read, or no model at hand made its vectors.
+        """
+        self.keeper.load()
+        self.pair_model.load()
 
     def _stop(self) -> None:
         if self.supervisor is not None:
             self.supervisor.stop()
+        self.pair_model.stop()
         self.batcher.stop()
         self.keeper.stop()
         self.workers.shutdown(cancel_futures=True)

@@ -76,6 +76,18 @@ class ClientGoneError(LookalikeError):
     code = "client_gone"
 
 
+class InvalidBase64Error(LookalikeError):
+    """The text is neither base64, nor a data URI, nor an http or https URL."""
+
+    code = "invalid_base64"
+
+
+class UnsupportedDataUriError(LookalikeError):
+    """The data URI holds no picture in base64."""
+
+    code = "unsupported_data_uri"
+
+
 class FetchError(LookalikeError):
     """The URL gave no picture."""
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from core.settings import Settings
 
 MOST_URL_CHARACTERS: Final = 4096
+MOST_CONNECTIONS: Final = 32
 _MOST_REDIRECTS: Final = 3
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 _HEADERS: Final = (
@@ -76,7 +77,7 @@ class Fetcher:
         self._limits = limits
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=ssl.create_default_context(),
-            max_connections=32,
+            max_connections=MOST_CONNECTIONS,
             network_backend=_CheckingBackend(resolve, allow_private=limits.allow_private),
         )
 

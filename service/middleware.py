@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers
@@ -16,7 +17,7 @@ from service.names import shown
 from service.problems import problem, unexpected
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -43,12 +44,34 @@ def middleware_stack(settings: Settings) -> list[Middleware]:
             expose_headers=["Location", "Retry-After", "ETag"],
         ),
         Middleware(ErrorBoundary),
-        Middleware(BodyLimit, max_bytes=settings.max_upload_bytes + _FORM_BYTES),
+        Middleware(BodyLimit, usual=_upload_cap(settings, files=1), by_path=_body_caps(settings)),
     ]
 
 
+@dataclass(frozen=True)
+class BodyCap:
+    """The largest body of a route's requests."""
+
+    max_bytes: int
+    setting: str  # what an operator changes to allow more
+
+
+def _upload_cap(settings: Settings, files: int) -> BodyCap:
+    return BodyCap(files * settings.max_upload_bytes + _FORM_BYTES, "LOOKALIKE_MAX_UPLOAD_MB")
+
+
+def _body_caps(settings: Settings) -> dict[str, BodyCap]:
+    """The routes whose requests hold more than one picture."""
+    return {
+        "/similarity": BodyCap(settings.max_pairs_body_bytes, "LOOKALIKE_MAX_PAIRS_BODY_MB"),
+        "/compute": _upload_cap(settings, files=2),
+    }
+
+
 def origins_pattern(origins: Sequence[str]) -> str:
-    """A regular expression of the origins; in one of them `*` stands for any text."""
+    """A regular expression of the origins; `*` is any origin, inside one any name or port."""
+    if "*" in origins:
+        return r".*"
     if not origins:
         return r"(?!)"  # matches nothing
     return "|".join(re.escape(origin).replace(r"\*", r"[^/?#@]*") for origin in origins)
@@ -107,22 +130,24 @@ class ErrorBoundary:
 class BodyLimit:
     """Refuses a body over the limit while it is being read, whether its length was told or not."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, usual: BodyCap, by_path: Mapping[str, BodyCap]) -> None:
         self._app = app
-        self._max_bytes = max_bytes
+        self._usual = usual
+        self._by_path = by_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve what is small enough."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        cap = self._by_path.get(scope["path"], self._usual)
         told = Headers(scope=scope).get("content-length", "")
-        if told.isdecimal() and int(told) > self._max_bytes:
-            await self._refuse(scope, receive, send)
+        if told.isdecimal() and int(told) > cap.max_bytes:
+            await self._refuse(cap, scope, receive, send)
             return
-        await self._count(scope, receive, send)
+        await self._count(cap, scope, receive, send)
 
-    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _count(self, cap: BodyCap, scope: Scope, receive: Receive, send: Send) -> None:
         got = 0
         over = False
         started = False
@@ -131,7 +156,7 @@ class BodyLimit:
             nonlocal got, over
             message = await receive()
             got += len(message.get("body", b""))
-            if got > self._max_bytes:
+            if got > cap.max_bytes:
                 over = True
                 raise _BodyTooLargeError
             return message
@@ -149,14 +174,14 @@ class BodyLimit:
             if started:
                 raise
         if over and not started:
-            await self._refuse(scope, receive, send)
+            await self._refuse(cap, scope, receive, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(self, cap: BodyCap, scope: Scope, receive: Receive, send: Send) -> None:
         answer = problem(
             413,
             "upload_too_large",
             "The request's body is too large",
-            f"A request may hold {self._max_bytes:,} bytes (LOOKALIKE_MAX_UPLOAD_MB).",
+            f"A request may hold {cap.max_bytes:,} bytes ({cap.setting}).",
             {"Connection": "close"},
         )
         await _answer_then_drain(answer, scope, receive, send)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi.openapi.utils import get_openapi
 
+from service.schemas.pairs import PairsRequest
 from service.schemas.problem import Problem
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+_REFERENCE: Final = "#/components/schemas/{model}"
 
 
 def describe(app: FastAPI) -> None:
@@ -22,7 +25,10 @@ def describe(app: FastAPI) -> None:
                 title=app.title, version=app.version, summary=app.summary, routes=app.routes
             )
             parts = schema.setdefault("components", {}).setdefault("schemas", {})
-            parts["Problem"] = Problem.model_json_schema()
+            for model in (Problem, PairsRequest):
+                described = model.model_json_schema(ref_template=_REFERENCE)
+                parts.update(described.pop("$defs", {}))
+                parts[model.__name__] = described
             app.openapi_schema = schema
         return app.openapi_schema
 

@@ -45,6 +45,9 @@ STATUSES: Final[Mapping[type[domain.LookalikeError], int]] = {
     errors.NothingToRetryError: 404,
     errors.PictureNotFoundError: 404,
     errors.ClientGoneError: 499,
+    errors.InvalidBase64Error: 422,
+    errors.UnsupportedDataUriError: 422,
+    errors.FetchError: 422,
 }
 """Status of each class; a class without an entry has that of its nearest ancestor."""
 

@@ -41,7 +41,7 @@ def serve(settings: Settings, announce: Callable[[str], None], *, ingest: bool) 
         supervisor = Supervisor() if ingest else None
         app = create_app(settings, supervisor)
         # Loading before the server starts turns what fails into a sentence, not a server's trace.
-        app.state.collaborators.keeper.load()
+        app.state.collaborators.load()
         config = uvicorn.Config(
             app,
             log_config=None,

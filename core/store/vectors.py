@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.errors import DamagedSegmentError
+from core.records import STILL
 from core.store.files import sha256_of
 from core.store.segments import embedding_map, segment_path, stat_signature
 
@@ -100,6 +101,15 @@ class StoredVectors:
                     problems.append(str(error))
             maps[record.id] = held
         return maps, tuple(problems)
+
+
+def still_vector_id(connection: sqlite3.Connection, space_id: int, md5: bytes) -> int | None:
+    """The id of the vector that a space holds of a still picture's bytes."""
+    row = connection.execute(
+        "SELECT id FROM vectors WHERE space_id = ? AND md5 = ? AND at_ms = ?",
+        (space_id, md5, STILL),
+    ).fetchone()
+    return None if row is None else int(row["id"])
 
 
 def open_segment(store_dir: Path, record: SegmentRecord, dimension: int) -> NDArray[np.float16]:

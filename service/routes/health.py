@@ -30,13 +30,14 @@ _STORED_BYTES = 2  # of one float16
 async def health(parts: Parts) -> HealthAnswer:
     """Whether the service works, and on what."""
     view, found = parts.keeper.view, parts.keeper.problems
+    scorer = parts.pair_model.embedder
     return HealthAnswer(
         status="degraded" if found else "healthy",
         model_loaded=view is not None,
         features_loaded=view is not None and len(view.snapshot.entries) > 0,
         total_products=view.snapshot.entries.item_count if view else 0,
-        device=view.embedder.device if view else None,
-        model_type=view.embedder.spec if view else None,
+        device=scorer.device if scorer else None,
+        model_type=scorer.spec if scorer else None,
         problems=list(found),
     )
 

@@ -28,7 +28,9 @@ class HealthAnswer(BaseModel):
     features_loaded: bool
     total_products: int = Field(description="Searchable photos.")
     device: str | None
-    model_type: str | None = Field(description="LOOKALIKE_MODEL of the vectors being searched.")
+    model_type: str | None = Field(
+        description="LOOKALIKE_PAIR_MODEL, or where that is empty the model of the search."
+    )
     problems: list[str]
 
 
