@@ -7,13 +7,16 @@ import random
 import socket
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from core.errors import SourceError
 from core.folder.walk import Walk
 from tests.shop import REPOSITORY
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def walked(root: Path) -> list[str]:
@@ -138,6 +141,12 @@ def test_folders_may_be_nested_deeper_than_pythons_stack(tmp_path: Path) -> None
     for each in (descriptor, *opened):
         os.close(each)
     assert walked(tmp_path) == ["d/" * 1200 + "deep"]
+    _delete(tmp_path / "d")
+
+
+def _delete(folder: Path) -> None:
+    """Delete what is too deep for Python's own means, which would fail once the tests are over."""
+    subprocess.run(["rm", "-rf", str(folder)], check=True)
 
 
 def test_a_folder_too_deep_to_be_named_makes_the_walk_incomplete(tmp_path: Path) -> None:
@@ -153,7 +162,7 @@ def test_a_folder_too_deep_to_be_named_makes_the_walk_incomplete(tmp_path: Path)
     assert [seen.path for seen in walk] == ["a"]
     assert not walk.complete
     assert "too long" in walk.unlisted[0]
-    subprocess.run(["rm", "-rf", str(tmp_path / ("d" * 200))], check=True)
+    _delete(tmp_path / ("d" * 200))
 
 
 def test_a_folder_deleted_meanwhile_makes_the_walk_incomplete(tmp_path: Path) -> None:
