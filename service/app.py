@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from service import openapi, problems
 from service.collaborators import Collaborators
 from service.middleware import middleware_stack
-from service.routes import health, images, items, pairs, preprocess, runs, search
+from service.routes import compare, health, images, items, pairs, preprocess, runs, search
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,6 +25,7 @@ ROUTERS = (
     items.router,
     images.router,
     pairs.router,
+    compare.router,
     health.router,
 )
 

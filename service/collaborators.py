@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 
 from core.store.catalog import Catalog
 from service.batcher import Batcher
+from service.comparer import Comparer
 from service.fetch import Fetcher, FetchLimits
 from service.pair_model import PairModel
 from service.pairs import PairScorer
@@ -45,6 +46,7 @@ class Collaborators:
     fetcher: Fetcher
     pair_model: PairModel
     pairs: PairScorer
+    comparer: Comparer
     desk: RunDesk
     supervisor: Supervisor | None  # of the ingest daemon; None: it runs elsewhere
 
@@ -64,6 +66,7 @@ class Collaborators:
         fetcher = Fetcher(FetchLimits.from_settings(settings))
         pair_model = PairModel(settings, keeper, batcher)
         references = References(settings, fetcher, workers)
+        pairs = PairScorer(settings, pair_model, references, catalog, workers)
         return cls(
             settings=settings,
             catalog=catalog,
@@ -74,7 +77,8 @@ class Collaborators:
             pictures=Pictures(settings, catalog),
             fetcher=fetcher,
             pair_model=pair_model,
-            pairs=PairScorer(settings, pair_model, references, catalog, workers),
+            pairs=pairs,
+            comparer=Comparer(settings, pairs, workers),
             desk=RunDesk(catalog, keeper, supervises=supervisor is not None),
             supervisor=supervisor,
         )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from numpy.typing import NDArray
+    from PIL import Image
 
     from core.store.catalog import Catalog
     from core.store.snapshot import Snapshot
@@ -73,14 +74,20 @@ class PictureVectors:
         """
         return await self.embed(await self.prepare(upload))
 
-    async def prepare(self, upload: bytes) -> PreparedPicture:
+    async def prepare(self, upload: bytes, image: Image.Image | None = None) -> PreparedPicture:
         """Do what comes before the model, after which `upload` need not be kept.
+
+        `image` is the upload decoded, where somebody did that already.
 
         Raises:
             ImageError: the upload cannot be used.
         """
         md5 = await self._work(lambda: hashlib.md5(upload).digest())
-        return await _once(self._prepared, md5, lambda: self._work(lambda: self._read(md5, upload)))
+
+        def read() -> PreparedPicture:
+            return self._read(md5, upload, image)
+
+        return await _once(self._prepared, md5, lambda: self._work(read))
 
     async def embed(self, picture: PreparedPicture) -> NDArray[np.float32]:
         """Give the `[d]` unit vector of a prepared picture.
@@ -96,11 +103,12 @@ class PictureVectors:
         batcher, embedder = self.model.batcher, self.model.embedder
         return await _once(self._vectors, picture.key, lambda: batcher.embed(embedder, pixels))
 
-    def _read(self, md5: bytes, upload: bytes) -> PreparedPicture:
+    def _read(self, md5: bytes, upload: bytes, image: Image.Image | None) -> PreparedPicture:
         stored = self._stored(md5)
         if stored is not None:
             return PreparedPicture(md5, stored, None)
-        pixels = self.model.embedder.prepare(decode_image(upload, self._limits))
+        decoded = decode_image(upload, self._limits) if image is None else image
+        pixels = self.model.embedder.prepare(decoded)
         # By pixels: the same picture in another file format must not differ by the rounding of
         # another batch.
         return PreparedPicture(hashlib.md5(pixels.tobytes()).digest(), None, pixels)
