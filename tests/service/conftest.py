@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
+import psutil
 import pytest
 from PIL import Image, ImageDraw
 from starlette.testclient import TestClient
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
     from core.records import Run
 
+REPOSITORY = Path(__file__).parents[2]
 Draw: TypeAlias = "Callable[..., bytes]"
 WaitFor: TypeAlias = "Callable[..., None]"
 SHAPES = ("ellipse", "rectangle")
@@ -120,7 +124,11 @@ def shop(tmp_path: Path) -> Shop:
 @pytest.fixture(scope="session")
 def stocked(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A shop of twelve ingested photos that no test changes."""
-    shop = build_shop(tmp_path_factory.mktemp("stocked"))
+    return build_stocked_shop(tmp_path_factory.mktemp("stocked"))
+
+
+def build_stocked_shop(folder: Path) -> Shop:
+    shop = build_shop(folder)
     for seed in range(10):
         shop.put(f"shoes/s{seed}.jpg", draw(seed))
     shop.put("twin.jpg", draw(20))
@@ -156,3 +164,61 @@ def draw_fixture() -> Draw:
 @pytest.fixture(name="wait_for")
 def wait_for_fixture() -> WaitFor:
     return wait_for
+
+
+class Server:
+    """`lookalike serve` as a process of its own."""
+
+    def __init__(self, shop: Shop, *options: str, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "service", "serve", "--port", "0", *options],
+            env={**os.environ, **environment_of(shop), **environment},
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        """Wait until it answers."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line.startswith("Lookalike answers at "), self.process.communicate()[1]
+        self.url = line.split()[-1]
+        threading.Thread(target=self._read_log, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def _read_log(self) -> None:
+        assert self.process.stderr is not None
+        for _ in self.process.stderr:
+            pass
+
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+def environment_of(shop: Shop) -> dict[str, str]:
+    return {
+        "LOOKALIKE_IMAGE_DIR": str(shop.settings.image_dir),
+        "LOOKALIKE_STORE_DIR": str(shop.settings.store_dir),
+        "LOOKALIKE_MODEL": shop.settings.model,
+        "LOOKALIKE_DECODE_WORKERS": "1",
+    }
+
+
+@pytest.fixture(name="serve")
+def serve_fixture() -> type[Server]:
+    return Server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The service and its daemon over a stocked shop of their own."""
+    with Server(
+        build_stocked_shop(tmp_path_factory.mktemp("served")), LOOKALIKE_MAX_UPLOAD_MB="1"
+    ) as server:
+        yield server
