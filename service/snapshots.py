@@ -154,7 +154,9 @@ class SnapshotKeeper:
                 continue
             if embedder.fingerprint == space.fingerprint:
                 return embedder
-            reasons.append("What loads under these names makes other vectors.")
+            reasons.append(
+                "What loads under these names makes other vectors: other weights, or another version."
+            )
         raise StoreModelError(
             f"The vectors in {self._settings.store_dir} were made by {_named(space)}, which is "
             f"not at hand: {' '.join(reasons)} Set LOOKALIKE_MODEL and LOOKALIKE_MODEL_WEIGHTS to "
