@@ -155,7 +155,8 @@ class SnapshotKeeper:
             if embedder.fingerprint == space.fingerprint:
                 return embedder
             reasons.append(
-                "What loads under these names makes other vectors: other weights, or another version."
+                "What loads under these names makes other vectors: other weights or another "
+                "version."
             )
         raise StoreModelError(
             f"The vectors in {self._settings.store_dir} were made by {_named(space)}, which is "
