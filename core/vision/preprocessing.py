@@ -45,8 +45,8 @@ class Preprocessing:
         """Give the `[size, size, 3]` uint8 pixels of an RGB picture.
 
         Pixel for pixel what torchvision's ``Resize`` and ``CenterCrop`` make of it. Only a picture
-        more than `_MAX_STRETCH` times as long as wide may differ by rounding: its centre alone is
-        resized, because the whole of it would take gigabytes.
+        more than `_MAX_STRETCH` times as long as wide may differ a little, as rounding goes: its
+        centre alone is resized, because the whole of it would take gigabytes.
         """
         width, height = self._resized(image.size)
         box = (
