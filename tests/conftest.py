@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from core.vision import models
+from tests.other_model import OTHER_FAMILY
 from tests.shop import Shop
 
 if TYPE_CHECKING:
@@ -38,3 +40,9 @@ def shop(tmp_path: Path) -> Shop:
 def make_shop(tmp_path: Path) -> Callable[..., Shop]:
     """Make further shops, each by a name and its settings."""
     return lambda name, **settings: Shop(tmp_path / name, **settings)
+
+
+@pytest.fixture
+def other_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Register a second model, `other`: the built-in one with its axes turned round."""
+    monkeypatch.setattr(models, "FAMILIES", (*models.FAMILIES, OTHER_FAMILY))
