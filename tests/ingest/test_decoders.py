@@ -1,0 +1,246 @@
+"""Decoding processes: what one photo does to them costs that photo only."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import numpy as np
+import psutil
+import pytest
+
+from core.errors import DeviceMemoryError
+from core.vision.classic import ClassicEmbedder
+from core.vision.decode import DecodeLimits
+from core.vision.models import ModelSource
+from ingest import decoders
+from ingest.decoders import DecoderLimits, DecoderPool, in_order
+from ingest.embed import Task, embed_files
+from ingest.reading import ReadFile, prepare_file
+from tests.shop import picture_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from core.vision.preprocessing import Preprocessing
+    from tests.shop import Shop
+
+_LIMITS = DecodeLimits(60_000_000, 10_000_000, "LOOKALIKE_MAX_FILE_MB")
+_EMBEDDER = ClassicEmbedder(ModelSource("classic", None))
+
+
+def hostile_prepare(
+    root: str, path: str, preprocessing: Preprocessing, limits: DecodeLimits
+) -> ReadFile:
+    """Do to the process what a hostile photo may do; runs in a decoding process."""
+    if "crash" in path:
+        os._exit(11)
+    if "hang" in path:
+        time.sleep(60)
+    if "memory" in path:
+        return ReadFile(None, pixels=np.zeros(10**12, np.uint8))
+    if "odd" in path:
+        raise RuntimeError("never heard of such a picture")
+    return prepare_file(root, path, preprocessing, limits)
+
+
+@pytest.fixture
+def hostile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoders, "prepare_file", hostile_prepare)
+
+
+def _pool(root: Path, timeout_s: float = 20.0, memory_mb: int = 512) -> DecoderPool:
+    bounds = DecoderLimits(2, timeout_s, memory_mb)
+    return DecoderPool(str(root), _EMBEDDER.preprocessing, _LIMITS, bounds)
+
+
+def _read(pool: DecoderPool, names: list[str]) -> dict[str, ReadFile]:
+    futures = {name: pool.submit(name) for name in names}
+    return {name: pool.result(name, future) for name, future in futures.items()}
+
+
+def _put(folder: Path, *names: str) -> list[str]:
+    for number, name in enumerate(names):
+        (folder / name).write_bytes(picture_bytes(number))
+    return list(names)
+
+
+def test_photos_come_back_prepared_with_their_hash(tmp_path: Path) -> None:
+    names = _put(tmp_path, "a", "b", "c")
+    with _pool(tmp_path) as pool:
+        found = _read(pool, names)
+    for number, name in enumerate(names):
+        read = found[name]
+        direct = prepare_file(str(tmp_path), name, _EMBEDDER.preprocessing, _LIMITS)
+        assert read.pixels is not None
+        assert direct.pixels is not None
+        assert np.array_equal(read.pixels, direct.pixels)
+        assert (read.md5, read.size) == (direct.md5, len(picture_bytes(number)))
+
+
+@pytest.mark.usefixtures("hostile")
+@pytest.mark.parametrize(
+    ("bad", "code", "said"),
+    [
+        ("crash", "decoder_crashed", "exit code"),
+        ("hang", "decode_timeout", "LOOKALIKE_DECODE_TIMEOUT_S"),
+        ("memory", "decoder_crashed", "Memory"),
+        ("odd", "decoder_crashed", "never heard"),
+    ],
+)
+def test_a_hostile_photo_costs_only_itself(tmp_path: Path, bad: str, code: str, said: str) -> None:
+    names = _put(tmp_path, "a", bad, "b", "c", f"{bad}2", "d")
+    with _pool(tmp_path, timeout_s=1.5) as pool:
+        found = _read(pool, names)
+    for name in ("a", "b", "c", "d"):
+        assert found[name].pixels is not None, found[name]
+    for name in (bad, f"{bad}2"):
+        read = found[name]
+        assert read.failure is not None
+        assert read.failure.code == code
+        assert said in read.failure.reason
+        assert read.md5 is not None
+        assert read.stat is not None
+
+
+def test_a_picture_that_needs_too_much_memory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "large.png").write_bytes(picture_bytes(1, (7000, 7000)))
+    (tmp_path / "small.png").write_bytes(picture_bytes(2))
+    with _pool(tmp_path, memory_mb=64) as pool:
+        found = _read(pool, ["large.png", "small.png"])
+    assert found["large.png"].failure is not None
+    assert found["large.png"].failure.code in ("image_too_large", "decoder_crashed")
+    assert "LOOKALIKE_DECODE_MEMORY_MB" in found["large.png"].failure.reason
+    assert found["small.png"].pixels is not None
+
+
+def test_a_process_can_decode_a_large_photo_within_the_least_memory_allowed(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "large.jpg").write_bytes(picture_bytes(1, (5000, 5000), "JPEG"))
+    with _pool(tmp_path, memory_mb=256) as pool:
+        assert _read(pool, ["large.jpg"])["large.jpg"].failure is None
+
+
+def test_the_processes_end_with_the_pool(tmp_path: Path) -> None:
+    names = _put(tmp_path, "a", "b")
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    with _pool(tmp_path) as pool:
+        _read(pool, names)
+        during = {child.pid for child in psutil.Process().children(recursive=True)}
+    after = {child.pid for child in psutil.Process().children(recursive=True)}
+    assert during - before
+    helpers = {
+        child.pid
+        for child in psutil.Process().children()
+        if "multiprocessing" in " ".join(child.cmdline())
+    }
+    assert after - before <= helpers
+
+
+def test_tasks_come_back_in_order_and_a_bounded_number_is_under_way() -> None:
+    submitted = list[int]()
+
+    def submit(task: int) -> Future[ReadFile]:
+        submitted.append(task)
+        return None  # type: ignore[return-value]  # never waited for here
+
+    seen = list[int]()
+    for task, _ in in_order(iter(range(20)), submit, window=5):
+        assert len(submitted) - len(seen) <= 5
+        seen.append(task)
+    assert seen == submitted == list(range(20))
+
+
+class _SmallDevice(ClassicEmbedder):
+    """A device that holds three pictures."""
+
+    def __init__(self) -> None:
+        super().__init__(ModelSource("classic", None))
+        self.batches: list[int] = []
+
+    def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.batches.append(len(pixels))
+        if len(pixels) > 3:
+            raise DeviceMemoryError
+        return super().embed(pixels)
+
+
+class _Blind(ClassicEmbedder):
+    """Makes nothing of every second picture."""
+
+    def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        vectors = super().embed(pixels)
+        vectors[1::2] = np.nan
+        return vectors
+
+
+def _embed(folder: Path, make_progress: Callable[[], object], embedder: ClassicEmbedder):  # noqa: ANN202
+    names = _put(folder, *(f"{number}" for number in range(10)))
+    tasks = [Task(name, b"") for name in names]
+    with _pool(folder) as pool:
+        return list(embed_files(tasks, pool, embedder, 8, make_progress()))  # type: ignore[arg-type]
+
+
+class _NoProgress:
+    """Counts nothing."""
+
+    def __init__(self) -> None:
+        self.counted = 0
+
+    def count(self, name: str, by: int = 1) -> None:
+        self.counted += by if name == "embedded" else 0
+
+    def stage(self, name: str) -> nullcontext[None]:
+        del name
+        return nullcontext()
+
+
+def test_a_batch_too_large_for_the_device_is_halved_until_it_fits(tmp_path: Path) -> None:
+    embedder = _SmallDevice()
+    found = _embed(tmp_path, _NoProgress, embedder)
+    assert len(found) == 10
+    assert all(embedded.vector is not None for embedded in found)
+    assert embedder.batches == [8, 4, 2, 2, 4, 2, 2, 2]
+
+
+def test_a_device_too_small_for_one_picture_is_an_error(tmp_path: Path) -> None:
+    class Tiny(_SmallDevice):
+        def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            del pixels
+            raise DeviceMemoryError
+
+    with pytest.raises(DeviceMemoryError):
+        _embed(tmp_path, _NoProgress, Tiny())
+
+
+def test_a_picture_the_model_makes_nothing_of_fails_alone(tmp_path: Path) -> None:
+    found = _embed(tmp_path, _NoProgress, _Blind(ModelSource("classic", None)))
+    failed = [embedded for embedded in found if embedded.vector is None]
+    assert len(failed) == 5
+    for embedded in failed:
+        assert embedded.read.failure is not None
+        assert embedded.read.failure.code == "unusable_vector"
+
+
+@pytest.mark.usefixtures("hostile")
+def test_a_run_goes_on_past_hostile_photos(shop: Shop) -> None:
+    shop.photos(6)
+    shop.photo("crash.png", seed=1)
+    shop.photo("hang.png", seed=2)
+    shop.photo("odd.png", seed=3)
+    run = shop.ingest(shop.settings(decode_timeout_s=1.0))
+    assert (run.counters.embedded, run.failed_items) == (6, 3)
+    codes = {path: item.reason_code for path, item in shop.items().items() if item.reason_code}
+    assert codes == {
+        "crash.png": "decoder_crashed",
+        "hang.png": "decode_timeout",
+        "odd.png": "decoder_crashed",
+    }
+    shop.assert_in_step()
