@@ -13,6 +13,7 @@ from core.errors import ModelLoadError, UnknownModelError
 from core.settings import Settings
 from core.vision.models import (
     FAMILIES,
+    THRESHOLDS,
     ModelSource,
     default_threshold,
     find_family,
@@ -104,3 +105,18 @@ def test_neither_the_key_nor_classic_loads_torch() -> None:
         check=True,
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_the_documentation_has_every_family_with_its_threshold() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "models.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    for spec, threshold in [
+        *(
+            (family.example, default_threshold(ModelSource(family.example, None)))
+            for family in FAMILIES
+        ),
+        *THRESHOLDS,
+    ]:
+        assert any(f"`{spec}`" in row and row.endswith(f"| {threshold:.2f} |") for row in rows), (
+            spec
+        )
