@@ -63,6 +63,9 @@ def search(
     threshold: Annotated[
         float | None, typer.Option(min=-1, max=1, help="Least score of a match.")
     ] = None,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for the service to come up.")
+    ] = 0,
     url: Url = None,
     *,
     as_json: AsJson = False,
@@ -73,6 +76,7 @@ def search(
     from service.tables import show_matches
 
     with _client(url) as client:
+        client.wait_until_ready(wait)
         answer = client.find_similar(image, top, threshold)
     if as_json:
         typer.echo(answer.model_dump_json(indent=2, exclude_none=True))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpx
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     T = TypeVar("T", bound=BaseModel)
+
+_POLL_S: Final = 0.2
 
 
 class ServiceUnreachableError(LookalikeError):
@@ -60,6 +63,17 @@ class LookalikeClient:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+    def wait_until_ready(self, seconds: float) -> None:
+        """Wait until the service takes requests, at most so long; whether it does shows then."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                self._send("GET", "/health/ready")
+            except (ServiceUnreachableError, RefusedError):
+                time.sleep(min(_POLL_S, max(0.0, deadline - time.monotonic())))
+            else:
+                return
 
     def find_similar(
         self, image: Path | bytes, top_k: int = 10, threshold: float | None = None
