@@ -1,6 +1,6 @@
 """Work out the constants of `core/vision/classic_mean.py` from folders of photos, on stdout.
 
-    python benchmarks/classic_mean.py FOLDER... > core/vision/classic_mean.py
+    python -m benchmarks.classic_mean FOLDER... > core/vision/classic_mean.py
 
 The mean is over every photo below the folders; the lengths are the parts' root mean square
 distances from it. Only pictures are looked at, no labels.
@@ -14,8 +14,8 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
-from recall_at_one import read_photos
 
+from benchmarks.recall_at_one import read_photos
 from core.vision.classic import PREPROCESSING
 from core.vision.classic_parts import PART_SIZES, describe
 

@@ -1,6 +1,6 @@
 """How often a model's first neighbour is of the right kind, and what its threshold is worth.
 
-    python benchmarks/recall_at_one.py MODEL GALLERY QUERIES [--weights FILE] [--threshold SCORE]
+    python -m benchmarks.recall_at_one MODEL GALLERY QUERIES [--weights FILE] [--threshold SCORE]
 
 GALLERY and QUERIES are folders of photos; a photo's label is its folder's path below them. Prints
 R@1 (the share of queries whose nearest photo of the gallery has their label) and, for a range of
