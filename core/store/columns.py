@@ -31,6 +31,16 @@ class Column:
         code = self._codes[entry]
         return None if code == ABSENT else self._values[code]
 
+    @property
+    def used(self) -> bool:
+        """Whether any entry has a value."""
+        return bool((self._codes != ABSENT).any())
+
+    @property
+    def values(self) -> list[str]:
+        """The values that occur, and perhaps some that no entry has any more."""
+        return list(self._values)
+
     def equal_to_any(self, values: Iterable[str]) -> NDArray[np.bool_]:
         """Which entries have one of `values`: bool `[n]`."""
         codes = [self._places[value] for value in values if value in self._places]
@@ -54,6 +64,11 @@ class Columns:
     def keys(self) -> list[str]:
         """The attribute keys, sorted."""
         return sorted(self._columns)
+
+    def values(self, key: str) -> list[str]:
+        """The values of a key; empty where no entry has it."""
+        column = self._columns.get(key)
+        return [] if column is None else column.values
 
     def of(self, entry: int) -> dict[str, str]:
         """The attributes of one entry."""
@@ -83,7 +98,8 @@ class Columns:
     ) -> Columns:
         """Give the columns of the `kept` entries and of `rows`, together in `order`."""
         keys = set(self._columns).union(*rows) if rows else set(self._columns)
-        return Columns({key: self._replace(key, kept, rows, order) for key in sorted(keys)})
+        columns = {key: self._replace(key, kept, rows, order) for key in sorted(keys)}
+        return Columns({key: column for key, column in columns.items() if column.used})
 
     def _replace(
         self,

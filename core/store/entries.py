@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from core.records import STILL
 from core.store.columns import Columns
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class EntryTable:
         self._text: NDArray[np.object_] = np.empty((0, 3), object)
         self.columns = Columns()
         self.item_count = 0
+        self.has_videos = False  # an item may have several entries
 
     def __len__(self) -> int:
         return len(self.vector_ids)
@@ -76,6 +78,10 @@ class EntryTable:
         """The product that an entry shows."""
         product: str = self._text[place, 1]
         return product
+
+    def path_of(self, place: int) -> str:
+        """The path of an entry's item."""
+        return os.fsdecode(self._text[place, 0])
 
     def vectors_matching(
         self, filters: dict[str, Sequence[str]]
@@ -123,6 +129,7 @@ class EntryTable:
         other._ambiguous = np.concatenate([self._ambiguous[kept], numbers[:, 3]])[order]
         other._text = np.concatenate([self._text[kept], text])[order]
         other.columns = self.columns.replaced(kept, attributes, order)
+        other.has_videos = bool((other.at_ms != STILL).any())
         other.item_count = len(np.unique(other.item_ids))
         return other
 

@@ -6,7 +6,7 @@ one beside it from what changed since, so that nothing waits and nothing is lock
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +20,7 @@ from core.store.vectors import StoredVectors
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Callable, Hashable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -61,60 +61,134 @@ class Snapshot:
         return (*damaged, self.index_problem) if self.index_problem else damaged
 
     def search(
-        self, query: NDArray[np.float32], k: int, filters: Filters | None = None
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        filters: Filters | None = None,
+        excluded: Collection[int] = (),
     ) -> list[Found]:
-        """Find the k nearest entries of a `[d]` unit vector, best first, equal scores by path.
+        """Find the k nearest items of a `[d]` unit vector, best first, equal scores by path.
 
-        With `filters` an entry must have one of the values of every key; however few do, the k
-        best of them are found.
+        With `filters` an item must have one of the values of every key; however few do, the k
+        best of them are found. The `excluded` items are left out. A video is found once, by its
+        best moment.
+        """
+        scope = self._scope(filters, excluded)
+        if self.entries.has_videos:
+            return self._best_of_each(query, k, scope, lambda entry: entry.item_id)
+        return self._nearest(query, k, scope)
+
+    def search_products(
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        filters: Filters | None = None,
+        excluded: Collection[int] = (),
+    ) -> list[Found]:
+        """Like `search`, one entry for each product: its best. Gives the k nearest products."""
+        scope = self._scope(filters, excluded)
+        return self._best_of_each(query, k, scope, lambda entry: entry.product_id)
+
+    def facets(
+        self,
+        query: NDArray[np.float32],
+        threshold: float,
+        filters: Filters | None = None,
+        excluded: Collection[int] = (),
+        *,
+        by_product: bool = False,
+    ) -> dict[str, list[tuple[str, int]]]:
+        """Count the attribute values of every item at or above the threshold, after filters.
+
+        By product, each product counts once, with the attributes of its best entry.
         """
         if self.index is None or not len(self.entries):
-            return []
+            return {}
+        scope = self._scope(filters, excluded)
+        scores, ids = self.index.within(query, threshold, scope.allowed)
+        places, scores = self._places(scores, ids, scope)
+        if by_product:
+            places = self._best_places(places, scores, self.entries.product_of)
+        elif self.entries.has_videos:
+            places = self._best_places(places, scores, lambda place: self.entries.item_ids[place])
+        return self.entries.columns.facets(places)
+
+    def _scope(self, filters: Filters | None, excluded: Collection[int]) -> _Scope:
         passing, allowed = self.entries.vectors_matching(filters) if filters else (None, None)
-        # A vector stands for one item or more, so k vectors are always enough for k items.
-        scores, ids = self.index.search(query[None, :], k, allowed)
-        places = self._places(scores[0], ids[0], passing)
-        found = [Found(self.entries[place], score) for place, score in places]
+        if not excluded:
+            return _Scope(passing, allowed, 0)
+        out = np.isin(self.entries.item_ids, np.array(list(excluded), np.int64))
+        return _Scope(~out if passing is None else passing & ~out, allowed, int(out.sum()))
+
+    def _nearest(self, query: NDArray[np.float32], k: int, scope: _Scope) -> list[Found]:
+        """The k nearest entries."""
+        if self.index is None or not len(self.entries):
+            return []
+        # A vector stands for one entry or more, so k vectors are enough for k entries.
+        scores, ids = self.index.search(query[None, :], k + scope.spare, scope.allowed)
+        found = [
+            Found(self.entries[int(place)], float(score))
+            for place, score in zip(*self._places(scores[0], ids[0], scope), strict=True)
+        ]
         found.sort(key=lambda match: (-match.score, match.entry.path))
         return found[:k]
 
-    def search_products(
-        self, query: NDArray[np.float32], k: int, filters: Filters | None = None
+    def _best_of_each(
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        scope: _Scope,
+        key: Callable[[Entry], Hashable],
     ) -> list[Found]:
-        """Like `search`, one entry for each product: its best. Gives the k nearest products."""
+        """The k nearest entries of which no two have the same key."""
         wanted = k
         while True:
             wanted *= 4
-            found = self.search(query, wanted, filters)
-            best = {match.entry.product_id: match for match in reversed(found)}
+            found = self._nearest(query, wanted, scope)
+            best = {key(match.entry): match for match in reversed(found)}
             if len(best) >= k or len(found) < wanted:
                 kept = {id(match) for match in best.values()}
                 return [match for match in found if id(match) in kept][:k]
 
-    def facets(
-        self, query: NDArray[np.float32], threshold: float, filters: Filters | None = None
-    ) -> dict[str, list[tuple[str, int]]]:
-        """Count the attribute values of every entry at or above the threshold, after filters."""
-        if self.index is None or not len(self.entries):
-            return {}
-        passing, allowed = self.entries.vectors_matching(filters) if filters else (None, None)
-        scores, ids = self.index.within(query, threshold, allowed)
-        places = [place for place, _ in self._places(scores, ids, passing)]
-        return self.entries.columns.facets(np.array(places, np.int64))
-
     def _places(
+        self, scores: NDArray[np.float32], ids: NDArray[np.int64], scope: _Scope
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The entries that found vectors stand for, as places in the table, and their scores."""
+        held = ids >= 0
+        ids, scores = ids[held], np.clip(scores[held], -1.0, 1.0)
+        first = np.searchsorted(self.entries.vector_ids, ids, "left")
+        counts = np.searchsorted(self.entries.vector_ids, ids, "right") - first
+        before = np.cumsum(counts) - counts
+        places = np.repeat(first - before, counts) + np.arange(counts.sum())
+        scores = np.repeat(scores, counts)
+        if scope.passing is None:
+            return places, scores
+        kept = scope.passing[places]
+        return places[kept], scores[kept]
+
+    def _best_places(
         self,
+        places: NDArray[np.int64],
         scores: NDArray[np.float32],
-        ids: NDArray[np.int64],
-        passing: NDArray[np.bool_] | None,
-    ) -> Iterator[tuple[int, float]]:
-        """The entries that found vectors stand for, and their scores."""
-        for score, vector_id in zip(scores, ids, strict=True):
-            if vector_id < 0:
-                return
-            for place in self.entries.places_of(int(vector_id)):
-                if passing is None or passing[place]:
-                    yield place, float(np.clip(score, -1.0, 1.0))
+        key: Callable[[int], Hashable],
+    ) -> NDArray[np.int64]:
+        """Of the entries with the same key the place of the one that `_best_of_each` gives."""
+        best: dict[Hashable, tuple[float, str, int]] = {}
+        for place, score in zip(places.tolist(), scores.tolist(), strict=True):
+            held = best.get(key(place))
+            if held is None or score >= -held[0]:
+                rank = (-score, self.entries.path_of(place), place)
+                best[key(place)] = rank if held is None else min(held, rank)
+        return np.array([place for _, _, place in best.values()], np.int64)
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """Which entries a search may give."""
+
+    passing: NDArray[np.bool_] | None  # `[len(entries)]`; None: all
+    allowed: NDArray[np.int64] | None  # sorted vector ids the index may give; None: all
+    spare: int  # how many more vectors to ask for, because entries are left out afterwards
 
 
 def read_snapshot(catalog: Catalog, previous: Snapshot | None = None) -> Snapshot:
