@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="Number format of the weights; auto: bf16 where native, else fp32."
     )
+    tta: Literal["", "flip"] = Field(
+        "", description="`flip` averages the vectors of a picture and its mirror image."
+    )
     batch_size: int = Field(32, ge=1, le=1024, description="Pictures per forward pass.")
     threshold: float | None = Field(
         None, ge=-1.0, le=1.0, description="Least score of a match; empty: the model's own."
@@ -89,6 +92,16 @@ class Settings(BaseSettings):
     )
     decode_memory_mb: int = Field(
         2048, ge=256, description="Most memory one decoding process may take, in MB."
+    )
+    video_frames: Literal["scenes", "interval"] = Field(
+        "scenes", description="Frames that stand for a video: one per scene, or at an interval."
+    )
+    video_interval_s: float = Field(
+        1.0, gt=0, description="Time between frames of a video, at least, in seconds."
+    )
+    video_max_frames: int = Field(60, ge=1, le=1000, description="Most frames of one video.")
+    video_timeout_s: float = Field(
+        300.0, gt=0, description="Longest time one video may take to decode, in seconds."
     )
     commit_every_images: int = Field(
         4096, ge=1, description="Most newly embedded photos between two commits of a run."

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 from pebble import ProcessExpired, ProcessPool
 
 from core.errors import DecoderCrashedError, DecodeTimeoutError
+from core.vision.video import promises_video
 from ingest.reading import Failure, ReadFile, hash_file, prepare_file
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from core.settings import Settings
-    from core.vision.decode import DecodeLimits
-    from core.vision.preprocessing import Preprocessing
+    from ingest.reading import Preparation
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -44,6 +44,7 @@ class DecoderLimits:
     workers: int  # processes
     timeout_s: float  # for one photo
     memory_mb: int  # for one process
+    video_timeout_s: float  # for one video
 
     @classmethod
     def from_settings(cls, settings: Settings) -> DecoderLimits:
@@ -51,19 +52,21 @@ class DecoderLimits:
         return cls(
             workers=settings.decode_workers or os.cpu_count() or 1,
             timeout_s=settings.decode_timeout_s,
+            video_timeout_s=settings.video_timeout_s,
             memory_mb=settings.decode_memory_mb,
         )
+
+    def timeout_of(self, path: str) -> float:
+        """How long this file may take, in seconds."""
+        return self.video_timeout_s if promises_video(path) else self.timeout_s
 
 
 class DecoderPool:
     """Prepares photos in worker processes."""
 
-    def __init__(
-        self, root: str, preprocessing: Preprocessing, limits: DecodeLimits, bounds: DecoderLimits
-    ) -> None:
+    def __init__(self, root: str, how: Preparation, bounds: DecoderLimits) -> None:
         self._root = root
-        self._preprocessing = preprocessing
-        self._limits = limits
+        self._how = how
         self._bounds = bounds
         # A clean server process forks the workers: they hold no lock, thread or model of this one.
         context = multiprocessing.get_context("forkserver")
@@ -86,8 +89,8 @@ class DecoderPool:
         """Start reading and preparing a photo."""
         future: Future[ReadFile] = self._pool.schedule(
             prepare_file,
-            args=(self._root, path, self._preprocessing, self._limits),
-            timeout=self._bounds.timeout_s,
+            args=(self._root, path, self._how),
+            timeout=self._bounds.timeout_of(path),
         )
         return future
 
@@ -98,8 +101,8 @@ class DecoderPool:
         except DecodeTimeout:
             failure = Failure(
                 DecodeTimeoutError.code,
-                f"Decoding took longer than {self._bounds.timeout_s:g} s "
-                "(LOOKALIKE_DECODE_TIMEOUT_S).",
+                f"Decoding took longer than {self._bounds.timeout_of(path):g} s "
+                "(LOOKALIKE_DECODE_TIMEOUT_S, for videos LOOKALIKE_VIDEO_TIMEOUT_S).",
             )
         except ProcessExpired as error:
             failure = Failure(

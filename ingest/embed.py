@@ -34,11 +34,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Embedded:
-    """What became of a photo; its hash, stat and vector are of the same bytes."""
+    """What became of a photo or video; its hash, stat and vectors are of the same bytes."""
 
     task: Task
-    read: ReadFile
-    vector: NDArray[np.float32] | None  # `[d]`, unit length; None: see `read`
+    read: ReadFile  # its `at_ms` are the moments of the vectors
+    vectors: NDArray[np.float32] | None  # `[m, d]`, unit length; None: see `read`
 
 
 def embed_files(
@@ -51,36 +51,50 @@ def embed_files(
     """Embed photos in batches; a photo that fails is yielded with its failure."""
     window = max(_BATCHES_AHEAD * batch_size, 8)
     started = in_order(tasks, lambda task: pool.submit(task.path), window)
-    batch: list[tuple[Task, ReadFile]] = []
+    waiting: list[tuple[Task, ReadFile]] = []
+    pictures = 0
     for task, future in started:
         with progress.stage("wait_decode"):
             read = pool.result(task.path, future)
         if read.pixels is None:
             yield Embedded(task, read, None)
             continue
-        batch.append((task, read))
-        if len(batch) == batch_size:
-            yield from _embed(batch, embedder, progress)
-            batch = []
-    if batch:
-        yield from _embed(batch, embedder, progress)
+        waiting.append((task, read))
+        pictures += len(read.pixels)
+        if pictures >= batch_size:
+            yield from _embed(waiting, embedder, batch_size, progress)
+            waiting, pictures = [], 0
+    if waiting:
+        yield from _embed(waiting, embedder, batch_size, progress)
 
 
 def _embed(
-    batch: list[tuple[Task, ReadFile]], embedder: Embedder, progress: Progress
+    waiting: list[tuple[Task, ReadFile]], embedder: Embedder, batch_size: int, progress: Progress
 ) -> Iterator[Embedded]:
-    pixels = np.stack([read.pixels for _, read in batch if read.pixels is not None])
+    pixels = np.concatenate([read.pixels for _, read in waiting if read.pixels is not None])
     with progress.stage("embed"):
-        vectors = _forward(pixels, embedder)
-    progress.count("embedded", len(batch))
-    usable = [bool(np.isfinite(vector).all()) for vector in vectors]
-    for (task, read), vector, fine in zip(batch, vectors, usable, strict=True):
-        kept = replace(read, pixels=None)
-        if fine:
-            yield Embedded(task, kept, vector)
-        else:
-            failure = Failure(UnusableVectorError.code, str(UnusableVectorError()))
-            yield Embedded(task, replace(kept, failure=failure), None)
+        vectors = np.concatenate(
+            [
+                _forward(pixels[start : start + batch_size], embedder)
+                for start in range(0, len(pixels), batch_size)
+            ]
+        )
+    progress.count("embedded", len(waiting))
+    start = 0
+    for task, read in waiting:
+        stop = start + len(read.at_ms)
+        yield _usable(task, replace(read, pixels=None), vectors[start:stop])
+        start = stop
+
+
+def _usable(task: Task, read: ReadFile, vectors: NDArray[np.float32]) -> Embedded:
+    """Leave out the moments the model could make nothing of."""
+    fine = [place for place, vector in enumerate(vectors) if np.isfinite(vector).all()]
+    if not fine:
+        failure = Failure(UnusableVectorError.code, str(UnusableVectorError()))
+        return Embedded(task, replace(read, failure=failure), None)
+    moments = tuple(read.at_ms[place] for place in fine)
+    return Embedded(task, replace(read, at_ms=moments), vectors[fine])
 
 
 def _forward(pixels: NDArray[np.uint8], embedder: Embedder) -> NDArray[np.float32]:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from core.records import STILL
 from core.store.commit import Commit, NewSegment
 from core.store.segments import SegmentRows, write_segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -47,12 +46,17 @@ class Publisher:
         self._clock = clock
         self._last_commit = clock()
         self._commit = Commit()
-        self._vectors: list[tuple[bytes, NDArray[np.float32]]] = []
+        self._vectors: list[tuple[bytes, int, NDArray[np.float32]]] = []
         self.busy_s = 0.0  # time spent committing
 
-    def add_vector(self, md5: bytes, vector: NDArray[np.float32]) -> None:
-        """Take a `[d]` unit vector; the files that show it are added before the next `settle`."""
-        self._vectors.append((md5, vector))
+    def add_vectors(self, md5: bytes, at_ms: Sequence[int], vectors: NDArray[np.float32]) -> None:
+        """Take the `[m, d]` unit vectors of some content, one for each of its moments.
+
+        The files that show it are added before the next `settle`.
+        """
+        self._vectors += [
+            (md5, moment, vector) for moment, vector in zip(at_ms, vectors, strict=True)
+        ]
 
     def indexed(self, file: IndexedFile) -> None:
         """Take a file whose content has a vector, already or with the next commit."""
@@ -68,7 +72,7 @@ class Publisher:
 
     def unpublished(self) -> set[bytes]:
         """The contents whose vectors wait for the next commit."""
-        return {md5 for md5, _ in self._vectors}
+        return {md5 for md5, _, _ in self._vectors}
 
     @property
     def pending(self) -> Commit:
@@ -114,9 +118,9 @@ class Publisher:
 
     def _write_segment(self) -> NewSegment:
         rows = SegmentRows(
-            embedding=np.stack([vector for _, vector in self._vectors]).astype(np.float16),
-            md5=np.frombuffer(b"".join(md5 for md5, _ in self._vectors), np.uint8).reshape(-1, 16),
-            at_ms=np.full(len(self._vectors), STILL, np.int32),
+            embedding=np.stack([vector for _, _, vector in self._vectors]).astype(np.float16),
+            md5=np.frombuffer(b"".join(m for m, _, _ in self._vectors), np.uint8).reshape(-1, 16),
+            at_ms=np.array([at_ms for _, at_ms, _ in self._vectors], np.int32),
         )
         record = write_segment(
             self._catalog.store_dir,

@@ -10,12 +10,15 @@ import hashlib
 import os
 import stat
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final, Self
+from typing import IO, TYPE_CHECKING, Final, Self
+
+import numpy as np
 
 from core.errors import ImageError, ImageTooLargeError, UnreadableFileError
 from core.folder.walk import file_stat
+from core.records import STILL
 from core.vision.decode import (
     IMAGE_SUFFIXES,
     MAGIC_BYTES,
@@ -23,9 +26,9 @@ from core.vision.decode import (
     decode_image,
     looks_like_image,
 )
+from core.vision.video import VideoSampling, looks_like_video, promises_video, sample_frames
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from core.records import FileStat
@@ -55,13 +58,15 @@ class ReadFile:
     size: int = 0  # bytes read
     passed_over: bool = False  # it holds no picture and its name promises none
     failure: Failure | None = None
-    pixels: NDArray[np.uint8] | None = None  # prepared; only where that was asked for
+    pixels: NDArray[np.uint8] | None = None  # [m, side, side, 3]; only where that was asked for
+    at_ms: tuple[int, ...] = (STILL,)  # the moment of each of the m pictures
 
 
 def promises_picture(path: str) -> bool:
     """Whether a file's name says that it holds a picture."""
     name = PurePosixPath(path)
-    return name.suffix.lower() in IMAGE_SUFFIXES and not name.name.startswith(".")
+    promised = name.suffix.lower() in IMAGE_SUFFIXES or promises_video(path)
+    return promised and not name.name.startswith(".")
 
 
 def hash_file(root: str, path: str, *, is_item: bool) -> ReadFile:
@@ -69,7 +74,7 @@ def hash_file(root: str, path: str, *, is_item: bool) -> ReadFile:
     try:
         with _Opened(root, path) as file:
             head = file.read(MAGIC_BYTES)
-            if not is_item and not promises_picture(path) and not looks_like_image(head):
+            if not is_item and not promises_picture(path) and not _holds_picture(head):
                 return ReadFile(file.stat, file.racy, passed_over=True)
             digest, size = hashlib.md5(head, usedforsecurity=False), len(head)
             while chunk := file.read(_CHUNK_BYTES):
@@ -82,13 +87,22 @@ def hash_file(root: str, path: str, *, is_item: bool) -> ReadFile:
         return _unreadable(root, path, error)
 
 
-def prepare_file(
-    root: str, path: str, preprocessing: Preprocessing, limits: DecodeLimits
-) -> ReadFile:
-    """Read a photo once: its hash, and its pixels as the model wants them."""
+@dataclass(frozen=True)
+class Preparation:
+    """How photos and videos become what a model wants."""
+
+    preprocessing: Preprocessing
+    limits: DecodeLimits
+    video: VideoSampling
+
+
+def prepare_file(root: str, path: str, how: Preparation) -> ReadFile:
+    """Read a photo or video once: its hash, and its pixels as the model wants them."""
     try:
         with _Opened(root, path) as file:
-            data = file.read_all(limits)
+            if looks_like_video(file.peek(MAGIC_BYTES)):
+                return _prepare_video(file, how)
+            data = file.read_all(how.limits)
             found = ReadFile(
                 file.stat, file.racy, hashlib.md5(data, usedforsecurity=False).digest(), len(data)
             )
@@ -99,10 +113,33 @@ def prepare_file(
     except ImageError as error:
         return _failed(hash_file(root, path, is_item=True), error)
     try:
-        pixels = preprocessing.prepare(decode_image(data, limits))
+        pixels = how.preprocessing.prepare(decode_image(data, how.limits))
     except ImageError as error:
         return _failed(found, error)
-    return ReadFile(found.stat, found.racy, found.md5, found.size, pixels=pixels)
+    return replace(found, pixels=pixels[None])
+
+
+def _prepare_video(file: _Opened, how: Preparation) -> ReadFile:
+    """Hash a video, then pick its frames; too large to be held whole."""
+    digest, size = hashlib.md5(usedforsecurity=False), 0
+    while chunk := file.read(_CHUNK_BYTES):
+        digest.update(chunk)
+        size += len(chunk)
+    found = ReadFile(file.stat, file.racy, digest.digest(), size)
+    try:
+        frames = sample_frames(file.rewound(), how.video, how.limits, how.preprocessing.prepare)
+    except ImageError as error:
+        return _failed(found, error)
+    return replace(
+        found,
+        racy=file.written_to(),
+        pixels=np.stack([pixels for _, pixels in frames]),
+        at_ms=tuple(at_ms for at_ms, _ in frames),
+    )
+
+
+def _holds_picture(head: bytes) -> bool:
+    return looks_like_image(head) or looks_like_video(head)
 
 
 class _Opened:
@@ -136,10 +173,19 @@ class _Opened:
                 f"({limits.bytes_setting})."
             )
         data = self._file.readall()
-        after = file_stat(os.fstat(self._file.fileno()))
-        # Written to while it was read: look again at the next run.
-        self.racy = self.racy or after != self.stat
+        self.racy = self.written_to()
         return data
+
+    def written_to(self) -> bool:
+        """Whether the file may have changed since it was opened; the next run looks again."""
+        return self.racy or file_stat(os.fstat(self._file.fileno())) != self.stat
+
+    def peek(self, size: int) -> bytes:
+        return os.pread(self._file.fileno(), size, 0)
+
+    def rewound(self) -> IO[bytes]:
+        self._file.seek(0)
+        return self._file
 
 
 def _unreadable(root: str, path: str, error: OSError) -> ReadFile:

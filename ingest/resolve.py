@@ -17,9 +17,6 @@ from ingest.survey import may_be_moved
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from core.folder.changes import Suspect
     from core.records import KnownFile
     from core.store.catalog import Catalog
@@ -87,7 +84,7 @@ class Resolver:
     def take(self, embedded: Embedded) -> None:
         """Settle every file that waited for this content."""
         claims = self._waiting.pop(embedded.task.md5, [])
-        read, vector = embedded.read, embedded.vector
+        read, vectors = embedded.read, embedded.vectors
         if read.md5 is not None and read.md5 != embedded.task.md5:
             # Edited since it was hashed: this file has the new content, the others still wait.
             self._requeue(claims[1:])
@@ -95,12 +92,12 @@ class Resolver:
         elif read.md5 is None:
             self._requeue(claims[1:])
             claims = claims[:1]
-        if vector is not None and read.md5 is not None:
-            self._publisher.add_vector(read.md5, vector)
+        if vectors is not None and read.md5 is not None:
+            self._publisher.add_vectors(read.md5, read.at_ms, vectors)
             self._fresh.add(read.md5)
         for place, claim in enumerate(claims):
             # The first claim's file is the one that was decoded.
-            self._finish(claim.suspect, read if place == 0 else _as_read(claim, read), vector)
+            self._finish(claim.suspect, read if place == 0 else _as_read(claim, read))
 
     def removed(self, survey: Survey) -> list[KnownFile]:
         """The items whose file is gone for good."""
@@ -184,11 +181,11 @@ class Resolver:
         while self._again:
             yield self._again.popleft()
 
-    def _finish(self, suspect: Suspect, read: ReadFile, vector: NDArray[np.float32] | None) -> None:
+    def _finish(self, suspect: Suspect, read: ReadFile) -> None:
         if read.stat is None:
             self._progress.count("settled")
             return
-        if vector is not None and read.md5 is not None:
+        if read.failure is None and read.md5 is not None:
             self._index(suspect, read, read.md5)
         else:
             self._fail(suspect, read)

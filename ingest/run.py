@@ -17,12 +17,14 @@ from core.records import RunState, SpaceState
 from core.store.commit import Commit
 from core.store.runs import Outcome
 from core.vision.decode import DecodeLimits
+from core.vision.video import VideoSampling
 from ingest import maintain
 from ingest.decoders import DecoderLimits, DecoderPool
 from ingest.embed import embed_files
 from ingest.metadata import Metadata, find_metadata, read_metadata
 from ingest.progress import Progress
 from ingest.publish import Publisher
+from ingest.reading import Preparation
 from ingest.resolve import Resolver
 from ingest.survey import RemovalGuard, Survey, check_guard, survey_folder
 
@@ -172,10 +174,13 @@ class IngestRun:
                 "again once LOOKALIKE_MODEL_WEIGHTS has settled."
             )
         batch_size = self.run.options.batch_size or self.settings.batch_size
-        limits = DecodeLimits.for_catalogue(self.settings)
+        how = Preparation(
+            embedder.preprocessing,
+            DecodeLimits.for_catalogue(self.settings),
+            VideoSampling.from_settings(self.settings),
+        )
         bounds = DecoderLimits.from_settings(self.settings)
-        root = str(self.settings.image_dir)
-        with DecoderPool(root, embedder.preprocessing, limits, bounds) as pool:
+        with DecoderPool(str(self.settings.image_dir), how, bounds) as pool:
             todo = chain([first], tasks)
             while True:
                 for embedded in embed_files(todo, pool, embedder, batch_size, progress):

@@ -12,6 +12,8 @@ from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
+from core.records import STILL
+
 IMAGES_PREFIX: Final = "/api/v1/images/"
 
 _ESCAPED_BYTE: Final = re.compile(r"\\x([89a-f][0-9a-f])")
@@ -33,9 +35,10 @@ def filename(path: str) -> str:
     return shown(PurePosixPath(path).name)
 
 
-def image_url(path: str) -> str:
-    """Where the picture of an item is served."""
-    return IMAGES_PREFIX + quote(os.fsencode(path))
+def image_url(path: str, at_ms: int = STILL) -> str:
+    """Where the picture of an item is served; for a video, of one of its moments."""
+    url = IMAGES_PREFIX + quote(os.fsencode(path))
+    return url if at_ms == STILL else f"{url}?at_ms={at_ms}"
 
 
 def path_of_url(raw_path: bytes) -> str:

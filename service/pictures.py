@@ -13,6 +13,7 @@ from PIL import Image
 from core.errors import ImageError
 from core.records import ItemState
 from core.vision.decode import MAGIC_BYTES, DecodeLimits, decode_image, looks_like_image
+from core.vision.video import frame_at, looks_like_video
 from service.errors import PictureNotFoundError
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 THUMBNAIL_TYPE: Final = "image/jpeg"
 _QUALITY: Final = 85  # of thumbnails, on JPEG's scale to 100
 
+_WEBM_MAGIC: Final = b"\x1a\x45\xdf\xa3"
+_WEBM_TYPE: Final = "video/webm"
+_MP4_TYPE: Final = "video/mp4"
 _TYPES: Final[tuple[tuple[bytes, str], ...]] = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"\x89PNG", "image/png"),
@@ -40,6 +44,11 @@ class Original:
     file: str  # resolved, inside the image folder
     media_type: str
     stat: os.stat_result
+
+    @property
+    def is_video(self) -> bool:
+        """Whether it has moments."""
+        return self.media_type.startswith("video/")
 
     @property
     def tag(self) -> str:
@@ -68,25 +77,36 @@ class Pictures:
         if not file.startswith(self._root + os.sep):
             raise PictureNotFoundError
         head, found = _look_at(file)
-        if not stat.S_ISREG(found.st_mode) or not looks_like_image(head):
+        if not stat.S_ISREG(found.st_mode):
             raise PictureNotFoundError("The file holds no picture.")
-        media_type = next(name for magic, name in _TYPES if head.startswith(magic))
+        if looks_like_image(head):
+            media_type = next(name for magic, name in _TYPES if head.startswith(magic))
+        elif looks_like_video(head):
+            media_type = _WEBM_TYPE if head.startswith(_WEBM_MAGIC) else _MP4_TYPE
+        else:
+            raise PictureNotFoundError("The file holds no picture.")
         return Original(file, media_type, found)
 
-    def thumbnail(self, original: Original, size: int) -> bytes:
+    def rendered(self, original: Original, size: int | None, at_ms: int) -> bytes:
         """The picture upright and at most `size` pixels wide and high, as JPEG.
+
+        Of a video it is the frame at `at_ms`, in the video's own size where `size` is None.
 
         Raises:
             PictureNotFoundError: it cannot be decoded.
         """
-        if original.stat.st_size > self._limits.max_bytes:
-            raise PictureNotFoundError("The file is over LOOKALIKE_MAX_FILE_MB.")
         try:
             with open(original.file, "rb") as file:  # noqa: PTH123  # keeps odd names as they are
-                image = decode_image(file.read(), self._limits)
+                if original.is_video:
+                    image = frame_at(file, at_ms, self._limits)
+                elif original.stat.st_size > self._limits.max_bytes:
+                    raise PictureNotFoundError("The file is over LOOKALIKE_MAX_FILE_MB.")
+                else:
+                    image = decode_image(file.read(), self._limits)
         except (OSError, ImageError) as error:
             raise PictureNotFoundError(f"There is no picture to show: {error}") from error
-        image.thumbnail((size, size), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        if size is not None:
+            image.thumbnail((size, size), Image.Resampling.LANCZOS, reducing_gap=3.0)
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=_QUALITY)
         return buffer.getvalue()

@@ -154,20 +154,19 @@ class _Step:
                 record.verified_stat,
             ),
         )
-        # REPLACE gives a vector made anew a new id, so that an index never mistakes it for the old.
+        # A vector made anew gets a new id, so that an index never mistakes it for the old one; and
+        # a video sampled anew may have other moments.
+        contents = [md5.tobytes() for md5 in rows.md5]
         self._connection.executemany(
-            "INSERT OR REPLACE INTO vectors (space_id, md5, at_ms, segment_id, row, generation) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
+            "DELETE FROM vectors WHERE space_id = ? AND md5 = ?",
+            ((self._space.id, md5) for md5 in dict.fromkeys(contents)),
+        )
+        self._connection.executemany(
+            "INSERT INTO vectors (space_id, md5, at_ms, segment_id, row, generation) "
+            "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET row = excluded.row",
             (
-                (
-                    self._space.id,
-                    rows.md5[i].tobytes(),
-                    int(rows.at_ms[i]),
-                    record.id,
-                    i,
-                    self._generation,
-                )
-                for i in range(len(rows))
+                (self._space.id, md5, int(rows.at_ms[i]), record.id, i, self._generation)
+                for i, md5 in enumerate(contents)
             ),
         )
         # Items whose vector was replaced must be looked up again by readers.

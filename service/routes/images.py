@@ -29,13 +29,18 @@ async def show_image(
     size: Annotated[
         int | None, Query(ge=16, le=2048, description="Longest side in pixels; absent: as it is.")
     ] = None,
+    at_ms: Annotated[
+        int | None, Query(ge=0, le=2**31 - 1, description="The moment of a video to show.")
+    ] = None,
 ) -> Response:
-    """A photo as the shop keeps it, or a smaller copy."""
+    """A photo as the shop keeps it, or a smaller copy; or one moment of a video."""
     # The path is taken as it came: decoding it as UTF-8 would lose names that are not.
     path = path_of_url(request.scope["raw_path"])
     loop = asyncio.get_running_loop()
     original = await loop.run_in_executor(parts.workers, parts.pictures.find, path)
-    tag = f'"{original.tag}-{size or 0}"'
+    if original.is_video and size is not None and at_ms is None:
+        at_ms = 0
+    tag = f'"{original.tag}-{size or 0}-{at_ms or 0}"'
     headers = {
         "ETag": tag,
         "Cache-Control": "private, max-age=60",
@@ -43,12 +48,14 @@ async def show_image(
     }
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    if size is None:
+    if size is None and not (original.is_video and at_ms is not None):
         return FileResponse(
             original.file,
             headers=headers,
             media_type=original.media_type,
             stat_result=original.stat,
         )
-    content = await loop.run_in_executor(parts.workers, parts.pictures.thumbnail, original, size)
+    content = await loop.run_in_executor(
+        parts.workers, parts.pictures.rendered, original, size, at_ms or 0
+    )
     return Response(content, media_type=THUMBNAIL_TYPE, headers=headers)

@@ -15,10 +15,11 @@ from core.errors import DeviceMemoryError
 from core.vision.classic import ClassicEmbedder
 from core.vision.decode import DecodeLimits
 from core.vision.models import ModelSource
+from core.vision.video import VideoSampling
 from ingest import decoders
 from ingest.decoders import DecoderLimits, DecoderPool, in_order
 from ingest.embed import Task, embed_files
-from ingest.reading import ReadFile, prepare_file
+from ingest.reading import Preparation, ReadFile, prepare_file
 from tests.shop import picture_bytes
 
 if TYPE_CHECKING:
@@ -28,16 +29,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from core.vision.preprocessing import Preprocessing
     from tests.shop import Shop
 
 _LIMITS = DecodeLimits(60_000_000, 10_000_000, "LOOKALIKE_MAX_FILE_MB")
 _EMBEDDER = ClassicEmbedder(ModelSource("classic", None))
+HOW = Preparation(_EMBEDDER.preprocessing, _LIMITS, VideoSampling("scenes", 1.0, 10))
 
 
-def hostile_prepare(
-    root: str, path: str, preprocessing: Preprocessing, limits: DecodeLimits
-) -> ReadFile:
+def hostile_prepare(root: str, path: str, how: Preparation) -> ReadFile:
     """Do to the process what a hostile photo may do; runs in a decoding process."""
     if "crash" in path:
         os._exit(11)
@@ -47,7 +46,7 @@ def hostile_prepare(
         return ReadFile(None, pixels=np.zeros(10**12, np.uint8))
     if "odd" in path:
         raise RuntimeError("never heard of such a picture")
-    return prepare_file(root, path, preprocessing, limits)
+    return prepare_file(root, path, how)
 
 
 @pytest.fixture
@@ -56,8 +55,8 @@ def hostile(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _pool(root: Path, timeout_s: float = 20.0, memory_mb: int = 512) -> DecoderPool:
-    bounds = DecoderLimits(2, timeout_s, memory_mb)
-    return DecoderPool(str(root), _EMBEDDER.preprocessing, _LIMITS, bounds)
+    bounds = DecoderLimits(2, timeout_s, memory_mb, video_timeout_s=60.0)
+    return DecoderPool(str(root), HOW, bounds)
 
 
 def _read(pool: DecoderPool, names: list[str]) -> dict[str, ReadFile]:
@@ -77,7 +76,7 @@ def test_photos_come_back_prepared_with_their_hash(tmp_path: Path) -> None:
         found = _read(pool, names)
     for number, name in enumerate(names):
         read = found[name]
-        direct = prepare_file(str(tmp_path), name, _EMBEDDER.preprocessing, _LIMITS)
+        direct = prepare_file(str(tmp_path), name, HOW)
         assert read.pixels is not None
         assert direct.pixels is not None
         assert np.array_equal(read.pixels, direct.pixels)
@@ -206,7 +205,7 @@ def test_a_batch_too_large_for_the_device_is_halved_until_it_fits(tmp_path: Path
     embedder = _SmallDevice()
     found = _embed(tmp_path, _NoProgress, embedder)
     assert len(found) == 10
-    assert all(embedded.vector is not None for embedded in found)
+    assert all(embedded.vectors is not None for embedded in found)
     assert embedder.batches == [8, 4, 2, 2, 4, 2, 2, 2]
 
 
@@ -222,7 +221,7 @@ def test_a_device_too_small_for_one_picture_is_an_error(tmp_path: Path) -> None:
 
 def test_a_picture_the_model_makes_nothing_of_fails_alone(tmp_path: Path) -> None:
     found = _embed(tmp_path, _NoProgress, _Blind(ModelSource("classic", None)))
-    failed = [embedded for embedded in found if embedded.vector is None]
+    failed = [embedded for embedded in found if embedded.vectors is None]
     assert len(failed) == 5
     for embedded in failed:
         assert embedded.read.failure is not None
