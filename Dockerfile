@@ -2,7 +2,7 @@
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /app
 RUN python -m venv .venv
-COPY requirements.txt constraints.txt ./
+COPY requirements.txt requirements-dreamsim.txt constraints.txt ./
 RUN .venv/bin/pip install --no-cache-dir --disable-pip-version-check \
     -r requirements.txt -c constraints.txt
 COPY pyproject.toml README.md LICENSE ./
@@ -20,6 +20,7 @@ ENV PATH=/app/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     HF_HOME=/cache \
+    TORCH_HOME=/cache/torch \
     LOOKALIKE_IMAGE_DIR=/data/images \
     LOOKALIKE_STORE_DIR=/data/store \
     LOOKALIKE_HOST=0.0.0.0 \

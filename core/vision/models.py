@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from core.errors import ModelLoadError, UnknownModelError
+from core.vision.augmentation import FLIP_SUFFIX, FlipAveraged
 
 if TYPE_CHECKING:
-    import os
     from pathlib import Path
 
     from core.settings import Settings
@@ -29,17 +29,23 @@ class ModelSource:
     @classmethod
     def from_settings(cls, settings: Settings) -> ModelSource:
         """The model an operator chose."""
-        return cls(settings.model, settings.model_weights, settings.device, settings.precision)
+        spec = settings.model + (FLIP_SUFFIX if settings.tta == "flip" else "")
+        return cls(spec, settings.model_weights, settings.device, settings.precision)
+
+    @property
+    def plain(self) -> ModelSource:
+        """The same without averaging over views."""
+        return replace(self, spec=self.spec.removesuffix(FLIP_SUFFIX))
 
     @property
     def family(self) -> str:
         """The part before the colon."""
-        return self.spec.partition(":")[0]
+        return self.plain.spec.partition(":")[0]
 
     @property
     def name(self) -> str:
         """The part after the colon; empty for a family with one model."""
-        return self.spec.partition(":")[2]
+        return self.plain.spec.partition(":")[2]
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ class ModelFamily:
     example: str
     licence: str
     summary: str
+    weights_in_folder: bool = False  # whether local weights are a folder of several files
 
 
 FAMILIES: Final[tuple[ModelFamily, ...]] = (
@@ -94,6 +101,19 @@ FAMILIES: Final[tuple[ModelFamily, ...]] = (
         example="timm:mobilenetv2_100",
         licence="of each checkpoint",
         summary="any timm backbone, pooled features; ImageNet classes",
+    ),
+    ModelFamily(
+        name="dreamsim",
+        module="core.vision.dreamsim",
+        needs_name=True,
+        takes_weights=True,
+        libraries=("dreamsim", "peft", "timm", "torch"),
+        revision=1,
+        default_threshold=0.7,
+        example="dreamsim:dino_vitb16",
+        licence="MIT; weights of each backbone",
+        summary="perceptual similarity as people judge it; an optional extra",
+        weights_in_folder=True,
     ),
 )
 
@@ -141,16 +161,17 @@ def load_embedder(source: ModelSource) -> Embedder:
             setting and the way that needs no network.
     """
     family = find_family(source)
-    _weights_stat(source, family)
+    _check_weights(source, family)
     adapter = cast("_Adapter", import_module(family.module))
-    return adapter.load(source)
+    embedder = adapter.load(source.plain)
+    return embedder if source == source.plain else FlipAveraged(embedder)
 
 
 def source_key(source: ModelSource) -> str:
     """Name what `load_embedder` would load, without loading it: 32 hex digits.
 
     Equal keys mean equal fingerprint, dimension and default threshold, so that a caller can keep
-    those by key. A weights file counts by resolved path, size and time of change.
+    those by key. Weights count by resolved path, and each file's size and time of change.
 
     Raises:
         UnknownModelError: the spec names no model.
@@ -159,32 +180,36 @@ def source_key(source: ModelSource) -> str:
     family = find_family(source)
     parts: list[object] = [source.spec, family.revision, default_threshold(source)]
     parts += [(name, _version(name)) for name in family.libraries]
-    stat = _weights_stat(source, family)
-    if stat is not None and source.weights is not None:
-        parts += [str(source.weights.resolve()), stat.st_size, stat.st_mtime_ns]
+    _check_weights(source, family)
+    if source.weights is not None:
+        parts += [str(source.weights.resolve()), *_file_stats(source.weights)]
     return hashlib.sha256(repr(parts).encode(errors="surrogateescape")).hexdigest()[:32]
 
 
-def _weights_stat(source: ModelSource, family: ModelFamily) -> os.stat_result | None:
-    """What the file system says of the weights file; None where none is set."""
+def _check_weights(source: ModelSource, family: ModelFamily) -> None:
+    """See that local weights, where set, are there and of the kind that the family takes."""
     if source.weights is None:
-        return None
+        return
     if not family.takes_weights:
         raise ModelLoadError(
             f"LOOKALIKE_MODEL={source.spec!r} has no weights: leave LOOKALIKE_MODEL_WEIGHTS empty."
         )
+    setting = f"LOOKALIKE_MODEL_WEIGHTS={str(source.weights)!r}"
     try:
-        stat = source.weights.stat()
+        source.weights.stat()
     except OSError as error:
-        raise ModelLoadError(
-            f"LOOKALIKE_MODEL_WEIGHTS={str(source.weights)!r} cannot be read: {error.strerror}."
-        ) from error
-    if not source.weights.is_file():
-        raise ModelLoadError(
-            f"LOOKALIKE_MODEL_WEIGHTS={str(source.weights)!r} is not a file; give a .pt or "
-            ".safetensors file."
-        )
-    return stat
+        raise ModelLoadError(f"{setting} cannot be read: {error.strerror}.") from error
+    if family.weights_in_folder and not source.weights.is_dir():
+        raise ModelLoadError(f"{setting} is not a folder; give the one with all weights files.")
+    if not family.weights_in_folder and not source.weights.is_file():
+        raise ModelLoadError(f"{setting} is not a file; give a .pt or .safetensors file.")
+
+
+def _file_stats(weights: Path) -> list[tuple[str, int, int]]:
+    """Name, size and time of change of a weights file, or of each file of a folder."""
+    files = sorted(weights.rglob("*")) if weights.is_dir() else [weights]
+    stats = [(str(file.relative_to(weights)), file.stat()) for file in files if file.is_file()]
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 
 
 def _version(distribution: str) -> str:
