@@ -47,6 +47,15 @@ class Settings(BaseSettings):
         None, ge=-1.0, le=1.0, description="Least score of a match; empty: the model's own."
     )
 
+    text_threshold: float | None = Field(
+        None, ge=-1.0, le=1.0, description="Least score of a match with a text; empty: the model's."
+    )
+    labels: str = Field(
+        "",
+        description="What pictures may be named by a model that reads text: names with commas "
+        "between, or a file of one per line; empty: a list of shop categories.",
+    )
+
     host: str = Field("127.0.0.1", description="Address the service listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the service listens on.")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -57,6 +66,12 @@ class Settings(BaseSettings):
     max_file_mb: float = Field(200.0, gt=0, description="Largest catalogue photo, in MB.")
     max_image_megapixels: float = Field(50.0, gt=0, description="Largest picture, in megapixels.")
 
+    max_batch_files: int = Field(
+        32, ge=1, le=1000, description="Most pictures in one request of several."
+    )
+    max_batch_mb: float = Field(
+        128.0, gt=0, description="Largest body of a request of several pictures, in MB."
+    )
     max_pairs: int = Field(128, ge=1, le=10_000, description="Most pairs in one request.")
     max_pairs_body_mb: float = Field(
         256.0, gt=0, description="Largest body of a request that scores pairs, in MB."
@@ -123,7 +138,14 @@ class Settings(BaseSettings):
     )
     log_format: Literal["text", "json"] = Field("text", description="Form of a log line.")
 
-    @field_validator("metadata", "model_weights", "pair_model_weights", "threshold", mode="before")
+    @field_validator(
+        "metadata",
+        "model_weights",
+        "pair_model_weights",
+        "threshold",
+        "text_threshold",
+        mode="before",
+    )
     @classmethod
     def _optional(cls, value: object) -> object:
         return _empty_as_none(value)
@@ -155,6 +177,11 @@ class Settings(BaseSettings):
     def max_upload_bytes(self) -> int:
         """The largest upload, in bytes."""
         return int(self.max_upload_mb * 1_000_000)
+
+    @property
+    def max_batch_bytes(self) -> int:
+        """The largest body of a request that holds several pictures, in bytes."""
+        return int(self.max_batch_mb * 1_000_000)
 
     @property
     def max_pairs_body_bytes(self) -> int:

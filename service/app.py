@@ -10,7 +10,18 @@ from fastapi import FastAPI
 from service import openapi, problems
 from service.collaborators import Collaborators
 from service.middleware import middleware_stack
-from service.routes import compare, health, images, items, pairs, preprocess, runs, search
+from service.routes import (
+    compare,
+    embeddings,
+    health,
+    images,
+    items,
+    pairs,
+    preprocess,
+    query,
+    runs,
+    search,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,6 +31,8 @@ if TYPE_CHECKING:
 
 ROUTERS = (
     search.router,
+    query.router,
+    embeddings.router,
     preprocess.router,
     runs.router,
     items.router,

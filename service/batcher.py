@@ -1,7 +1,8 @@
 """Concurrent uploads share forward passes of the model.
 
 One thread runs the model. While a forward pass goes on, uploads queue; the next pass takes all of
-them, up to the batch size. Nobody waits for company: a lone upload starts at once.
+them, up to the batch size. Nobody waits for company: a lone upload starts at once. Texts go the
+same way, for a model is run by one thread at a time.
 """
 
 from __future__ import annotations
@@ -12,34 +13,57 @@ import threading
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from core.errors import LookalikeError, ModelError, UnusableVectorError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from core.vision.embedder import Embedder
+    from core.vision.embedder import Embedder, Prediction
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _Job:
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the model makes of one picture."""
+
+    vector: NDArray[np.float32]  # [d], unit length
+    predictions: list[Prediction]  # of the model's own classes, as many as were asked for
+
+
+@dataclass(frozen=True, eq=False)
+class _PictureJob:
     """One picture on its way through the model."""
 
     embedder: Embedder
     pixels: NDArray[np.uint8]  # [size, size, 3]
-    vector: Future[NDArray[np.float32]] = field(default_factory=Future)  # [d], unit length
+    classes: int  # how many of the model's own to name
+    result: Future[Seen] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, eq=False)
+class _TextJob:
+    """Texts on their way through the model."""
+
+    embedder: Embedder
+    texts: Sequence[str]
+    result: Future[NDArray[np.float32]] = field(default_factory=Future)  # [n, d], unit length
+
+
+_Job: TypeAlias = _PictureJob | _TextJob
 
 
 class Batcher:
     """The queue before the model and the thread that runs it."""
 
     def __init__(self, batch_size: int) -> None:
-        self.forwards = 0  # passes so far
+        self.forwards = 0  # passes of pictures so far
         self.pictures = 0  # pictures so far
         self._batch_size = batch_size
         self._jobs: deque[_Job] = deque()
@@ -60,16 +84,20 @@ class Batcher:
             self._thread.join(timeout=5)
         while self._jobs:
             job = self._jobs.popleft()
-            if job.vector.set_running_or_notify_cancel():
-                job.vector.set_exception(ModelError("The service is shutting down."))
+            if job.result.set_running_or_notify_cancel():
+                job.result.set_exception(ModelError("The service is shutting down."))
 
     @property
     def waiting(self) -> int:
-        """How many pictures wait for a pass."""
+        """How many jobs wait for a pass."""
         return len(self._jobs)
 
     async def embed(self, embedder: Embedder, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Give the `[d]` unit vector of one prepared picture.
+        """Give the `[d]` unit vector of one prepared picture; see `look`."""
+        return (await self.look(embedder, pixels, classes=0)).vector
+
+    async def look(self, embedder: Embedder, pixels: NDArray[np.uint8], classes: int) -> Seen:
+        """Give what the model makes of one prepared picture.
 
         Cancelling the caller takes the picture out of the queue.
 
@@ -77,13 +105,26 @@ class Batcher:
             UnusableVectorError: the model could make nothing of the picture.
             ModelError: the model failed, or the service is shutting down.
         """
-        job = _Job(embedder, pixels)
+        job = _PictureJob(embedder, pixels, classes)
+        self._put(job)
+        return await asyncio.wrap_future(job.result)
+
+    async def embed_texts(self, embedder: Embedder, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Give the `[len(texts), d]` unit vectors of texts.
+
+        Raises:
+            ModelError: the model failed, or the service is shutting down.
+        """
+        job = _TextJob(embedder, texts)
+        self._put(job)
+        return await asyncio.wrap_future(job.result)
+
+    def _put(self, job: _Job) -> None:
         with self._changed:
             if self._closed:
                 raise ModelError("The service is shutting down.")
             self._jobs.append(job)
             self._changed.notify()
-        return await asyncio.wrap_future(job.vector)
 
     def _work(self) -> None:
         while not self._closed:
@@ -97,33 +138,63 @@ class Batcher:
         with self._changed:
             self._changed.wait_for(lambda: self._jobs or self._closed)
             while self._jobs and len(batch) < self._batch_size and not self._closed:
-                # Right after a change of model two of them may be asked for; a pass is of one.
-                if batch and self._jobs[0].embedder is not batch[0].embedder:
+                if batch and not _fit_together(batch[0], self._jobs[0]):
                     break
                 job = self._jobs.popleft()
-                if job.vector.set_running_or_notify_cancel():
+                if job.result.set_running_or_notify_cancel():
                     batch.append(job)
         return batch
 
     def _forward(self, batch: list[_Job]) -> None:
         try:
-            vectors = batch[0].embedder.embed(np.stack([job.pixels for job in batch]))
+            self._run(batch)
         except Exception as error:
             if len(batch) == 1:
-                log.exception("The model failed on a picture.")
-                batch[0].vector.set_exception(_as_ours(error))
+                log.exception("The model failed on a picture or text.")
+                batch[0].result.set_exception(_as_ours(error))
                 return
             # One picture, or the size of the batch, may be at fault: the others need not suffer.
             for job in batch:
                 self._forward([job])
+
+    def _run(self, batch: list[_Job]) -> None:
+        pictures = [job for job in batch if isinstance(job, _PictureJob)]
+        if not pictures:
+            _read([job for job in batch if isinstance(job, _TextJob)])
             return
+        seen = _look_at(pictures)
         self.forwards += 1
         self.pictures += len(batch)
-        for job, vector in zip(batch, vectors, strict=True):
-            if np.isfinite(vector).all():
-                job.vector.set_result(vector)
+        for job, one in zip(pictures, seen, strict=True):
+            if np.isfinite(one.vector).all():
+                job.result.set_result(one)
             else:
-                job.vector.set_exception(UnusableVectorError())
+                job.result.set_exception(UnusableVectorError())
+
+
+def _fit_together(one: _Job, other: _Job) -> bool:
+    # Right after a change of model two of them may be asked for; a pass is of one.
+    return type(one) is type(other) and one.embedder is other.embedder
+
+
+def _look_at(jobs: list[_PictureJob]) -> list[Seen]:
+    embedder = jobs[0].embedder
+    pixels = np.stack([job.pixels for job in jobs])
+    classes = max(job.classes for job in jobs)
+    if not classes:
+        return [Seen(vector, []) for vector in embedder.embed(pixels)]
+    vectors, predictions = embedder.embed_and_classify(pixels, classes)
+    return [
+        Seen(vector, predicted[: job.classes])
+        for job, vector, predicted in zip(jobs, vectors, predictions, strict=True)
+    ]
+
+
+def _read(jobs: list[_TextJob]) -> None:
+    vectors = jobs[0].embedder.embed_texts([text for job in jobs for text in job.texts])
+    ends = np.cumsum([len(job.texts) for job in jobs])
+    for job, rows in zip(jobs, np.split(vectors, ends[:-1]), strict=True):
+        job.result.set_result(rows)
 
 
 def _as_ours(error: Exception) -> LookalikeError:

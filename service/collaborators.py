@@ -14,14 +14,20 @@ from fastapi import Depends, Request
 from core.store.catalog import Catalog
 from service.batcher import Batcher
 from service.comparer import Comparer
+from service.describer import Describer
+from service.embeddings import EmbeddingMaker
 from service.fetch import Fetcher, FetchLimits
+from service.labels import read_labels
+from service.looking import Looker
 from service.pair_model import PairModel
 from service.pairs import PairScorer
 from service.pictures import Pictures
+from service.query import QueryMaker
 from service.references import References
 from service.run_desk import RunDesk
 from service.search import Searcher
 from service.snapshots import SnapshotKeeper
+from service.zero_shot import ZeroShot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,7 +47,11 @@ class Collaborators:
     keeper: SnapshotKeeper
     batcher: Batcher
     workers: ThreadPoolExecutor  # decode pictures and search, off the event loop
+    looker: Looker
     searcher: Searcher
+    queries: QueryMaker
+    embeddings: EmbeddingMaker
+    describer: Describer
     pictures: Pictures
     fetcher: Fetcher
     pair_model: PairModel
@@ -55,6 +65,7 @@ class Collaborators:
         """Build them; nothing is started yet.
 
         Raises:
+            SettingsError: LOOKALIKE_LABELS is of no use.
             StoreError: the store cannot be opened.
         """
         catalog = Catalog(settings.store_dir)
@@ -66,6 +77,9 @@ class Collaborators:
         fetcher = Fetcher(FetchLimits.from_settings(settings))
         pair_model = PairModel(settings, keeper, batcher)
         references = References(settings, fetcher, workers)
+        looker = Looker(settings, batcher, workers)
+        zero_shot = ZeroShot(read_labels(settings.labels), batcher)
+        pictures = Pictures(settings, catalog)
         pairs = PairScorer(settings, pair_model, references, catalog, workers)
         return cls(
             settings=settings,
@@ -73,8 +87,12 @@ class Collaborators:
             keeper=keeper,
             batcher=batcher,
             workers=workers,
-            searcher=Searcher(settings, keeper, batcher, workers),
-            pictures=Pictures(settings, catalog),
+            looker=looker,
+            searcher=Searcher(settings, keeper, workers),
+            queries=QueryMaker(settings, looker, batcher, references, pictures, catalog, workers),
+            embeddings=EmbeddingMaker(settings, looker, batcher, zero_shot, catalog, workers),
+            describer=Describer(zero_shot, workers),
+            pictures=pictures,
             fetcher=fetcher,
             pair_model=pair_model,
             pairs=pairs,

@@ -8,6 +8,8 @@ from core.errors import LookalikeError
 from core.records import RunState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.records import Run
 
 
@@ -68,6 +70,33 @@ class PictureNotFoundError(LookalikeError):
     """The catalogue has no such picture."""
 
     code = "image_not_found"
+
+
+class MalformedFilterError(LookalikeError):
+    """A filter has no colon between key and value."""
+
+    code = "malformed_filter"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"filter: {text!r} has no colon; it must read key:value, for instance category:shoes."
+        )
+
+
+class UnknownFilterKeyError(LookalikeError):
+    """No product has an attribute of this name."""
+
+    code = "unknown_filter_key"
+
+    def __init__(self, key: str, known: Sequence[str]) -> None:
+        has = f"the catalogue has {', '.join(known)}" if known else "the catalogue has none"
+        super().__init__(f"filter: no product has an attribute {key!r}; {has}.")
+
+
+class EmptyQueryError(LookalikeError):
+    """The query names nothing to look for, or its parts cancel out."""
+
+    code = "empty_query"
 
 
 class ClientGoneError(LookalikeError):

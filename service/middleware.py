@@ -62,7 +62,11 @@ def _upload_cap(settings: Settings, files: int) -> BodyCap:
 
 def _body_caps(settings: Settings) -> dict[str, BodyCap]:
     """The routes whose requests hold more than one picture."""
+    several = BodyCap(settings.max_batch_bytes, "LOOKALIKE_MAX_BATCH_MB")
     return {
+        "/api/v1/find-similar/batch": several,
+        "/api/v1/embeddings": several,
+        "/api/v1/search": several,
         "/similarity": BodyCap(settings.max_pairs_body_bytes, "LOOKALIKE_MAX_PAIRS_BODY_MB"),
         "/compute": _upload_cap(settings, files=2),
     }

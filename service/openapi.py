@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from service.schemas.pairs import PairsRequest
 from service.schemas.problem import Problem
+from service.schemas.query import SearchRequest
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -25,7 +26,7 @@ def describe(app: FastAPI) -> None:
                 title=app.title, version=app.version, summary=app.summary, routes=app.routes
             )
             parts = schema.setdefault("components", {}).setdefault("schemas", {})
-            for model in (Problem, PairsRequest):
+            for model in (Problem, PairsRequest, SearchRequest):
                 described = model.model_json_schema(ref_template=_REFERENCE)
                 parts.update(described.pop("$defs", {}))
                 parts[model.__name__] = described

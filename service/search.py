@@ -1,13 +1,13 @@
-"""From the bytes of an upload to the photos that look like it."""
+"""From a vector, or the bytes of an upload, to the photos that look like it."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from core.vision.decode import DecodeLimits, decode_image
-from service.errors import NotReadyError
+from service.errors import NotReadyError, UnknownFilterKeyError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -16,21 +16,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from core.settings import Settings
-    from core.store.snapshot import Found
-    from core.vision.embedder import Embedder
-    from service.batcher import Batcher
+    from core.store.snapshot import Found, Snapshot
+    from service.questions import Question
     from service.snapshots import SnapshotKeeper, View
 
 SCORE_DIGITS: Final = 6
 """Decimals of a score; scores are compared with the threshold as they are shown."""
 
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked about one vector."""
-
-    top_k: int
-    threshold: float | None = None  # None: the operator's choice, else the model's own
+MOST_FACET_VALUES: Final = 100
+"""Values of one key that are counted in an answer: the most frequent ones."""
 
 
 @dataclass(frozen=True)
@@ -40,64 +34,88 @@ class Answer:
     matches: list[Found]  # best first, each scored at least `threshold`
     threshold: float
     compared: int  # searchable photos
+    facets: dict[str, list[tuple[str, int]]] | None  # of all matches, not only the `top_k` best
 
 
 class Searcher:
-    """Finds the photos that look like an upload."""
+    """Finds the photos that look like something."""
 
-    def __init__(
-        self, settings: Settings, keeper: SnapshotKeeper, batcher: Batcher, workers: Executor
-    ) -> None:
-        self._limits = DecodeLimits.for_uploads(settings)
+    def __init__(self, settings: Settings, keeper: SnapshotKeeper, workers: Executor) -> None:
         self._threshold = settings.threshold
+        self._text_threshold = settings.text_threshold
         self._keeper = keeper
-        self._batcher = batcher
         self._workers = workers
 
-    async def find_similar(self, upload: bytes, question: Question) -> Answer:
-        """Find what looks like an encoded picture.
-
-        Raises:
-            ImageError: the upload cannot be used.
-            NotReadyError: nothing has been loaded yet.
-        """
-        view = self.current_view()
-        vector = await self.embed(view.embedder, upload)
-        return await self.ask(view, vector, question)
-
-    async def embed(self, embedder: Embedder, upload: bytes) -> NDArray[np.float32]:
-        """Give the `[d]` unit vector of an encoded picture."""
-        loop = asyncio.get_running_loop()
-        pixels = await loop.run_in_executor(self._workers, self._pixels, embedder, upload)
-        return await self._batcher.embed(embedder, pixels)
-
-    async def ask(self, view: View, vector: NDArray[np.float32], question: Question) -> Answer:
-        """Find the nearest photos of a vector made by the view's own model."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, self._find, view, vector, question)
-
-    def current_view(self) -> View:
-        """The newest state of the store.
+    def current_view(self, question: Question | None = None) -> View:
+        """The newest state of the store, which is what a request uses from start to end.
 
         Raises:
             NotReadyError: nothing has been loaded yet.
+            UnknownFilterKeyError: the question's filter speaks of what no product has.
         """
         view = self._keeper.view
         if view is None:
             raise NotReadyError(self._keeper.problems)
+        if question is not None:
+            _check_filters(view.snapshot, question)
         return view
 
-    def threshold_of(self, view: View, asked: float | None) -> float:
+    async def ask(
+        self, view: View, vector: NDArray[np.float32], question: Question, *, text: bool = False
+    ) -> Answer:
+        """Find the nearest photos of a vector made by the view's own model.
+
+        `text` says that the vector is of a text, or of a mixture with one.
+        """
+        threshold = self.threshold_of(view, question.threshold, text=text)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._workers, _find, view.snapshot, vector, question, threshold
+        )
+
+    def threshold_of(self, view: View, asked: float | None, *, text: bool = False) -> float:
         """The least score of a match: as asked, else as set, else the model's own."""
-        space = view.snapshot.space
-        own = view.embedder.default_threshold if space is None else space.default_threshold
-        return next(value for value in (asked, self._threshold, own) if value is not None)
+        if text:
+            chosen, own = self._text_threshold, view.embedder.default_text_threshold
+        else:
+            space = view.snapshot.space
+            chosen = self._threshold
+            own = space.default_threshold if space else view.embedder.default_threshold
+        return next(value for value in (asked, chosen, own) if value is not None)
 
-    def _pixels(self, embedder: Embedder, upload: bytes) -> NDArray[np.uint8]:
-        return embedder.prepare(decode_image(upload, self._limits))
 
-    def _find(self, view: View, vector: NDArray[np.float32], question: Question) -> Answer:
-        threshold = self.threshold_of(view, question.threshold)
-        found = view.snapshot.search(vector, question.top_k)
-        matches = [match for match in found if round(match.score, SCORE_DIGITS) >= threshold]
-        return Answer(matches, threshold, view.snapshot.entries.item_count)
+def _check_filters(snapshot: Snapshot, question: Question) -> None:
+    known = snapshot.entries.columns.keys
+    unknown = [key for key in question.filters if key not in known]
+    if unknown and len(snapshot.entries):
+        raise UnknownFilterKeyError(unknown[0], known)
+
+
+def _find(
+    snapshot: Snapshot, vector: NDArray[np.float32], question: Question, threshold: float
+) -> Answer:
+    search = snapshot.search_products if question.by_product else snapshot.search
+    found = search(vector, question.top_k, question.filters, question.excluded)
+    matches = [match for match in found if round(match.score, SCORE_DIGITS) >= threshold]
+    facets = _facets(snapshot, vector, question, threshold) if question.facets else None
+    return Answer(matches, threshold, snapshot.entries.item_count, facets)
+
+
+def _facets(
+    snapshot: Snapshot, vector: NDArray[np.float32], question: Question, threshold: float
+) -> dict[str, list[tuple[str, int]]]:
+    counted = snapshot.facets(
+        vector,
+        _least(threshold),
+        question.filters,
+        question.excluded,
+        by_product=question.by_product,
+    )
+    return {key: counts[:MOST_FACET_VALUES] for key, counts in counted.items()}
+
+
+def _least(threshold: float) -> float:
+    """The least score that is shown as `threshold` or more."""
+    step = 10**SCORE_DIGITS
+    shown = math.ceil(round(threshold * step, 3)) / step
+    return shown - 0.5 / step

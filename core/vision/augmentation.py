@@ -32,6 +32,7 @@ class FlipAveraged(Embedder):
         self.preprocessing = inner.preprocessing
         self.device = inner.device
         self.default_threshold = inner.default_threshold
+        self.default_text_threshold = inner.default_text_threshold
         self.supports_text = inner.supports_text
         self.supports_classes = inner.supports_classes
 

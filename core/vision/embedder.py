@@ -43,6 +43,9 @@ class Embedder(ABC):
     device: str  # cpu or cuda
     default_threshold: float  # least score of a match, where the operator chose none
 
+    # The same for a match with a text: texts and pictures lie apart even where they agree.
+    default_text_threshold: float = 0.2
+
     supports_text: bool = False
     supports_classes: bool = False
 

@@ -43,6 +43,7 @@ _Clip: TypeAlias = Any
 """open_clip's CLIP, CustomTextCLIP or CoCa; the library carries no types."""
 
 _TEXTS_PER_PASS: Final = 256
+_SIGLIP_TEXT_THRESHOLD: Final = 0.05  # its loss leaves lower cosines between texts and pictures
 _RESIZE_MODES: Final = {"shortest": "crop", "squash": "squash"}
 
 
@@ -82,6 +83,8 @@ class OpenClipEmbedder(Embedder):
         self.spec = source.spec
         self.preprocessing = _preprocessing(source, model)
         self.default_threshold = default_threshold(source)
+        if "siglip" in architecture.lower():
+            self.default_text_threshold = _SIGLIP_TEXT_THRESHOLD
         self.device = runtime.device.type
         self._runtime = runtime
         family = find_family(source)

@@ -1,85 +1,150 @@
-"""Upload a photo, find what looks like it."""
+"""Upload a photo, or several, and find what looks like it."""
 
+import asyncio
 import time
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, File, Query, Request, UploadFile
-from pydantic import BeforeValidator
+from fastapi import APIRouter, Query, Request
 
-from core.records import STILL, image_id
-from core.store.snapshot import Found
-from service.collaborators import Parts
+from core.errors import LookalikeError, ModelError
+from service.collaborators import Collaborators, Parts
+from service.describer import CLASSES, Description
 from service.disconnect import unless_gone
-from service.names import filename, image_url, shown
+from service.names import shown
+from service.questions import Crop, Question
+from service.routes.answers import (
+    EMPTY_CATALOGUE,
+    answer_of,
+    description_of,
+    facets_of,
+    match_of,
+    milliseconds_since,
+)
+from service.routes.asked import (
+    FILTER_PROBLEMS,
+    PICTURE_PROBLEMS,
+    URL_PROBLEMS,
+    AskedCrop,
+    AskedQuestion,
+    Upload,
+    Uploads,
+)
 from service.schemas.problem import problems
-from service.schemas.search import FindSimilarAnswer, Match
-from service.search import SCORE_DIGITS, Answer, Question
+from service.schemas.search import BatchAnswer, BatchResult, FileError, FindSimilarAnswer
+from service.search import Answer
+from service.snapshots import View
 
 router = APIRouter(prefix="/api/v1", tags=["search"])
 
-EMPTY_CATALOGUE = (
-    "The catalogue is empty: put photos in the image folder and run `lookalike-ingest run` or "
-    "POST /api/v1/preprocess."
-)
+Describe = Annotated[bool, Query(description="Also say what the picture shows.")]
 
-Threshold = Annotated[
-    Annotated[float, Query(ge=-1, le=1, allow_inf_nan=False)] | None,
-    BeforeValidator(lambda value: None if value == "" else value),
-    Query(description="Least score of a match, -1 to 1; empty: the service's default."),
-]
-TopK = Annotated[int, Query(ge=1, le=100, description="Most matches.")]
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is done with each upload of a request."""
+
+    view: View
+    question: Question
+    crop: Crop | None
+    describe: bool
 
 
 @router.post(
     "/find-similar",
     response_model_exclude_none=True,
-    responses=problems(
-        empty_file=415,
-        not_an_image=415,
-        damaged_image=415,
-        image_too_large=413,
-        upload_too_large=413,
-        unusable_vector=422,
-        model_error=503,
-        not_ready=503,
-    ),
+    responses=problems(**PICTURE_PROBLEMS, **URL_PROBLEMS, **FILTER_PROBLEMS),
 )
 async def find_similar(
     request: Request,
     parts: Parts,
-    file: Annotated[UploadFile, File(description="JPEG, PNG, WebP, BMP, TIFF or GIF.")],
-    threshold: Threshold = None,
-    top_k: TopK = 10,
+    upload: Upload,
+    question: AskedQuestion,
+    crop: AskedCrop,
+    *,
+    describe: Describe = False,
 ) -> FindSimilarAnswer:
     """Find the photos of the catalogue that look like an uploaded one, best first."""
     started = time.perf_counter()
-    question = Question(top_k, threshold)
-    search = parts.searcher.find_similar(await file.read(), question)
-    answer = await unless_gone(request, search)
-    return _described(answer, 1000 * (time.perf_counter() - started))
+    asked = _Asked(parts.searcher.current_view(question), question, crop, describe)
+    answer, description = await unless_gone(request, _find(parts, upload, asked))
+    return answer_of(answer, started, description)
 
 
-def _described(answer: Answer, took_ms: float) -> FindSimilarAnswer:
-    return FindSimilarAnswer(
-        matches=[match_of(found) for found in answer.matches],
-        total_compared=answer.compared,
-        processing_time_ms=round(took_ms, 2),
-        threshold_used=answer.threshold,
-        message=None if answer.compared else EMPTY_CATALOGUE,
+@router.post(
+    "/find-similar/batch",
+    response_model_exclude_none=True,
+    responses=problems(upload_too_large=413, **FILTER_PROBLEMS, not_ready=503),
+)
+async def find_similar_batch(
+    request: Request,
+    parts: Parts,
+    uploads: Uploads,
+    question: AskedQuestion,
+    crop: AskedCrop,
+    *,
+    describe: Describe = False,
+) -> BatchAnswer:
+    """Find what looks like each of several uploads; one that cannot be used fails alone."""
+    started = time.perf_counter()
+    asked = _Asked(parts.searcher.current_view(question), question, crop, describe)
+    found = await unless_gone(request, _find_all(parts, uploads.contents, asked))
+    compared = asked.view.snapshot.entries.item_count
+    return BatchAnswer(
+        results=[
+            _result(index, name, outcome)
+            for index, (name, outcome) in enumerate(zip(uploads.names, found, strict=True))
+        ],
+        total_compared=compared,
+        processing_time_ms=milliseconds_since(started),
+        threshold_used=parts.searcher.threshold_of(asked.view, question.threshold),
+        message=None if compared else EMPTY_CATALOGUE,
     )
 
 
-def match_of(found: Found) -> Match:
-    """A found photo as clients see it."""
-    entry = found.entry
-    return Match(
-        image_id=shown(image_id(entry.path, ambiguous=entry.ambiguous)),
-        image_path=shown(entry.path),
-        filename=filename(entry.path),
-        similarity_score=round(found.score, SCORE_DIGITS),
-        image_url=image_url(entry.path),
-        product_id=shown(entry.product_id),
-        attributes=entry.attributes,
-        at_ms=None if entry.at_ms == STILL else entry.at_ms,
-        stale=True if entry.stale else None,
+_Found = tuple[Answer, Description | None]
+
+
+async def _find(parts: Collaborators, upload: bytes, asked: _Asked) -> _Found:
+    view = asked.view
+    look = await parts.looker.look(
+        view.embedder,
+        upload,
+        asked.crop,
+        classes=CLASSES if asked.describe else 0,
+        keep_image=asked.describe,
+    )
+    answer = await parts.searcher.ask(view, look.vector, asked.question)
+    return answer, await parts.describer.describe(view, look) if asked.describe else None
+
+
+async def _find_all(
+    parts: Collaborators, uploads: list[bytes], asked: _Asked
+) -> list[_Found | LookalikeError]:
+    async def outcome(upload: bytes) -> _Found | LookalikeError:
+        try:
+            return await _find(parts, upload, asked)
+        except LookalikeError as error:
+            return error
+
+    found = await asyncio.gather(*map(outcome, uploads))
+    broken = [one for one in found if isinstance(one, ModelError)]
+    if len(broken) == len(found):
+        raise broken[0]  # no file is at fault
+    return list(found)
+
+
+def _result(index: int, name: str | None, outcome: _Found | LookalikeError) -> BatchResult:
+    name = None if name is None else shown(name)
+    if isinstance(outcome, LookalikeError):
+        error = FileError(code=outcome.code, detail=shown(str(outcome)))
+        return BatchResult(success=False, index=index, filename=name, error=error)
+    answer, description = outcome
+    return BatchResult(
+        success=True,
+        index=index,
+        filename=name,
+        matches=[match_of(found) for found in answer.matches],
+        facets=facets_of(answer.facets),
+        description=None if description is None else description_of(description),
     )

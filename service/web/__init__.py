@@ -1,0 +1,1 @@
+"""The pages: templates, styles and small ES modules, served as they are."""
