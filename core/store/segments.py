@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -98,10 +100,7 @@ def read_segment(store_dir: Path, record: SegmentRecord) -> SegmentRows:
     except OSError as error:
         raise DamagedSegmentError(f"Segment {path} cannot be read: {error}.") from error
     if hashlib.sha256(data).digest() != record.sha256:
-        raise DamagedSegmentError(
-            f"Segment {path} is not what was written: its SHA-256 differs from the catalog's. "
-            "The next ingest run embeds its photos again."
-        )
+        raise DamagedSegmentError(_not_what_was_written(path))
     with h5py.File(io.BytesIO(data), "r") as file:
         return SegmentRows(file["embedding"][:], file["md5"][:], file["at_ms"][:])
 
@@ -116,21 +115,53 @@ def stat_signature(path: Path) -> str:
     return f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}:{stat.st_ino}"
 
 
-def embedding_map(store_dir: Path, record: SegmentRecord, dimension: int) -> NDArray[np.float16]:
-    """Map the `[rows, dimension]` float16 vectors of a segment whose checksum is known to be right.
+class OpenSegment:
+    """A segment held open, after every byte of it was checked.
 
-    The mapping outlives the file's name, so a merge may unlink the file under a reader.
-
-    Raises:
-        DamagedSegmentError: the file is missing.
+    Rows are read with `pread`: unlike a mapping, that survives a file cut short by somebody else,
+    and like one it outlives the file's name, so a merge may unlink the file under a reader.
     """
-    path = segment_path(store_dir, record.id)
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            offset = file["embedding"].id.get_offset()
-        return np.memmap(path, np.float16, "r", offset, (record.rows, dimension))
-    except OSError as error:
-        raise DamagedSegmentError(f"Segment {path} cannot be read: {error}.") from error
+
+    def __init__(self, store_dir: Path, record: SegmentRecord, dimension: int) -> None:
+        """Open and check.
+
+        Raises:
+            DamagedSegmentError: the file is missing or not what was written.
+        """
+        self._path = segment_path(store_dir, record.id)
+        self._dimension = dimension
+        try:
+            self._file = self._path.open("rb", buffering=0)
+            right = hashlib.file_digest(self._file, "sha256").digest() == record.sha256
+        except OSError as error:
+            raise DamagedSegmentError(f"Segment {self._path} cannot be read: {error}.") from error
+        if not right:
+            raise DamagedSegmentError(_not_what_was_written(self._path))
+        with h5py.File(self._path, "r", locking=False) as file:
+            self._offset: int = file["embedding"].id.get_offset()
+            self.md5: NDArray[np.uint8] = file["md5"][:]
+
+    def read(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Give `[len(rows), d]` float16 vectors; a row that cannot be read is NaN."""
+        vectors = np.full((len(rows), self._dimension), np.nan, np.float16)
+        if not len(rows):
+            return vectors
+        # Neighbouring rows are read together: a scan of the whole segment is one call.
+        ends = np.flatnonzero(np.diff(rows) != 1) + 1
+        width = self._dimension * vectors.itemsize
+        for start, stop in itertools.pairwise((0, *ends.tolist(), len(rows))):
+            wanted = (stop - start) * width
+            data = os.pread(self._file.fileno(), wanted, self._offset + int(rows[start]) * width)
+            if len(data) == wanted:
+                vectors[start:stop] = np.frombuffer(data, np.float16).reshape(-1, self._dimension)
+        return vectors
+
+
+def _not_what_was_written(path: Path) -> str:
+    return (
+        f"Segment {path} is not what was written: its SHA-256 differs from the catalog's. The next "
+        "ingest run embeds its photos again."
+    )
 
 
 def _encode(fingerprint: str, rows: SegmentRows) -> bytes:

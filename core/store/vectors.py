@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from core.errors import DamagedSegmentError
 from core.records import STILL
 from core.store.files import sha256_of
-from core.store.segments import embedding_map, segment_path, stat_signature
+from core.store.segments import OpenSegment, segment_path, stat_signature
+
+MD5_BYTES: Final = 16
 
 if TYPE_CHECKING:
     import sqlite3
@@ -34,7 +36,8 @@ class StoredVectors:
         self._ids: NDArray[np.int64] = np.empty(0, np.int64)
         self._segments: NDArray[np.int64] = np.empty(0, np.int64)  # segment id of each vector
         self._rows: NDArray[np.int64] = np.empty(0, np.int64)
-        self._maps: dict[int, NDArray[np.float16] | None] = {}  # None: damaged
+        self._open: dict[int, OpenSegment | None] = {}  # None: damaged
+        self._lost: list[int] = []  # ids whose place holds another photo's vector
 
     @property
     def ids(self) -> NDArray[np.int64]:
@@ -50,10 +53,11 @@ class StoredVectors:
         known = self._ids[places] == ids
         segments = np.where(known, self._segments[places], -1)
         for segment in np.unique(segments):
-            held = self._maps.get(int(segment))
+            held = self._open.get(int(segment))
             if held is not None:
                 wanted = np.flatnonzero(segments == segment)
-                vectors[wanted] = held[self._rows[places[wanted]]]
+                wanted = wanted[np.argsort(self._rows[places[wanted]], kind="stable")]
+                vectors[wanted] = held.read(self._rows[places[wanted]])
         return vectors
 
     def refreshed(
@@ -65,42 +69,76 @@ class StoredVectors:
             FileNotFoundError: a merge took a file away meanwhile; read the catalog again.
         """
         other = StoredVectors(self.space, self._store_dir)
-        other._ids, other._segments, other._rows = self._merge(connection, since)
-        other._maps, other.problems = self._open(records)
-        return other
-
-    def _merge(
-        self, connection: sqlite3.Connection, since: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        other._open, problems = self._reopened(records)
         rows = connection.execute(
-            "SELECT id, segment_id, row FROM vectors "
+            "SELECT id, segment_id, row, md5 FROM vectors "
             "WHERE space_id = ? AND generation > ? ORDER BY id",
             (self.space.id, since),
         ).fetchall()
-        table = np.array([tuple(row) for row in rows], np.int64).reshape(-1, 3)
-        kept = ~np.isin(self._ids, table[:, 0], assume_unique=True)
-        ids = np.concatenate([self._ids[kept], table[:, 0]])
-        order = np.argsort(ids, kind="stable")
-        return (
-            ids[order],
-            np.concatenate([self._segments[kept], table[:, 1]])[order],
-            np.concatenate([self._rows[kept], table[:, 2]])[order],
-        )
+        table = np.array([tuple(row)[:3] for row in rows], np.int64).reshape(-1, 3)
+        wrong = _contradicted(table, [row["md5"] for row in rows], other._open)
+        other._lost = [*_still_there(connection, self._lost), *table[wrong, 0].tolist()]
+        if other._lost:
+            problems.append(
+                f"{self._store_dir}: {len(other._lost)} vectors are not where the catalog says; "
+                "run lookalike-ingest repair."
+            )
+        other._replace(self, table, table[~wrong])
+        other.problems = tuple(problems)
+        return other
 
-    def _open(
+    def _replace(
+        self, before: StoredVectors, changed: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> None:
+        """Take over what was known before, less what `changed`, and `rows`."""
+        kept = ~np.isin(before._ids, changed[:, 0], assume_unique=True)
+        ids = np.concatenate([before._ids[kept], rows[:, 0]])
+        order = np.argsort(ids, kind="stable")
+        self._ids = ids[order]
+        self._segments = np.concatenate([before._segments[kept], rows[:, 1]])[order]
+        self._rows = np.concatenate([before._rows[kept], rows[:, 2]])[order]
+
+    def _reopened(
         self, records: list[SegmentRecord]
-    ) -> tuple[dict[int, NDArray[np.float16] | None], tuple[str, ...]]:
-        maps: dict[int, NDArray[np.float16] | None] = {}
+    ) -> tuple[dict[int, OpenSegment | None], list[str]]:
+        """The segments of now, those held already as they are."""
+        held: dict[int, OpenSegment | None] = {}
         problems = list[str]()
         for record in records:
-            held = self._maps.get(record.id)
-            if held is None:
+            segment = self._open.get(record.id)
+            if segment is None:
                 try:
-                    held = open_segment(self._store_dir, record, self.space.dimension)
+                    segment = OpenSegment(self._store_dir, record, self.space.dimension)
                 except DamagedSegmentError as error:
                     problems.append(str(error))
-            maps[record.id] = held
-        return maps, tuple(problems)
+            held[record.id] = segment
+        return held, problems
+
+
+def _still_there(connection: sqlite3.Connection, ids: list[int]) -> list[int]:
+    question = "SELECT 1 FROM vectors WHERE id = ?"
+    return [number for number in ids if connection.execute(question, (number,)).fetchone()]
+
+
+def _contradicted(
+    table: NDArray[np.int64], md5s: list[bytes], segments: dict[int, OpenSegment | None]
+) -> NDArray[np.bool_]:
+    """Which rows (id, segment, row) of the catalog name a place that holds other content."""
+    wrong = np.zeros(len(table), dtype=bool)
+    if any(len(md5) != MD5_BYTES for md5 in md5s):
+        wrong |= np.array([len(md5) != MD5_BYTES for md5 in md5s])
+        md5s = [md5 if len(md5) == MD5_BYTES else bytes(MD5_BYTES) for md5 in md5s]
+    named = np.frombuffer(b"".join(md5s), np.uint8).reshape(-1, MD5_BYTES)
+    for segment_id in np.unique(table[:, 1]):
+        segment = segments.get(int(segment_id))
+        if segment is None:
+            continue
+        places = np.flatnonzero(table[:, 1] == segment_id)
+        rows = table[places, 2]
+        outside = (rows < 0) | (rows >= len(segment.md5))
+        there = segment.md5[np.where(outside, 0, rows)]
+        wrong[places] |= outside | (there != named[places]).any(axis=1)
+    return wrong
 
 
 def still_vector_id(connection: sqlite3.Connection, space_id: int, md5: bytes) -> int | None:
@@ -110,16 +148,6 @@ def still_vector_id(connection: sqlite3.Connection, space_id: int, md5: bytes) -
         (space_id, md5, STILL),
     ).fetchone()
     return None if row is None else int(row["id"])
-
-
-def open_segment(store_dir: Path, record: SegmentRecord, dimension: int) -> NDArray[np.float16]:
-    """Map a segment's vectors once its checksum has been found right.
-
-    Raises:
-        DamagedSegmentError: the file is missing or not what was written.
-    """
-    check_segment(store_dir, record)
-    return embedding_map(store_dir, record, dimension)
 
 
 def check_segment(store_dir: Path, record: SegmentRecord) -> None:

@@ -12,15 +12,15 @@ import pytest
 
 from core.errors import DamagedSegmentError
 from core.store.segments import (
+    OpenSegment,
     SegmentRecord,
     SegmentRows,
-    embedding_map,
     read_segment,
     segment_path,
     stat_signature,
     write_segment,
 )
-from core.store.vectors import check_segment, looks_untouched, open_segment
+from core.store.vectors import check_segment, looks_untouched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,18 +74,28 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
     assert one.sha256 == other.sha256
 
 
-def test_vectors_are_mapped_not_read(tmp_path: Path, written: Written) -> None:
+def test_any_rows_are_read_in_any_order(tmp_path: Path, written: Written) -> None:
     record, rows = written
-    mapped = embedding_map(tmp_path, record, 8)
-    assert isinstance(mapped, np.memmap)
-    assert np.array_equal(mapped, rows.embedding)
+    segment = OpenSegment(tmp_path, record, 8)
+    for wanted in ([0, 1, 2], [2, 0], [1], [1, 1], []):
+        assert np.array_equal(segment.read(np.array(wanted, np.int64)), rows.embedding[wanted])
+    assert np.array_equal(segment.md5, rows.md5)
 
 
-def test_a_mapping_outlives_the_file(tmp_path: Path, written: Written) -> None:
+def test_an_open_segment_outlives_the_file(tmp_path: Path, written: Written) -> None:
     record, rows = written
-    mapped = open_segment(tmp_path, record, 8)
+    segment = OpenSegment(tmp_path, record, 8)
     segment_path(tmp_path, 7).unlink()
-    assert np.array_equal(mapped, rows.embedding)
+    assert np.array_equal(segment.read(np.arange(len(rows))), rows.embedding)
+
+
+def test_rows_of_a_file_cut_short_under_a_reader_are_not_numbers(
+    tmp_path: Path, written: Written
+) -> None:
+    record, rows = written
+    segment = OpenSegment(tmp_path, record, 8)
+    os.truncate(segment_path(tmp_path, 7), 100)
+    assert np.isnan(segment.read(np.arange(len(rows)))).all()
 
 
 def test_every_flipped_bit_and_every_cut_is_found(tmp_path: Path, written: Written) -> None:
@@ -129,8 +139,7 @@ def test_a_file_that_cannot_be_read_is_damaged(
     for use in (
         lambda: check_segment(tmp_path, record),
         lambda: read_segment(tmp_path, record),
-        lambda: embedding_map(tmp_path, record, 8),
-        lambda: open_segment(tmp_path, record, 8),
+        lambda: OpenSegment(tmp_path, record, 8),
     ):
         with pytest.raises(DamagedSegmentError, match="cannot be read"):
             use()
@@ -151,9 +160,11 @@ def test_threads_may_open_the_same_segment_at_once(tmp_path: Path, written: Writ
     record, rows = written
     wrong = list[object]()
 
+    every = np.arange(len(rows))
+
     def work() -> None:
         for _ in range(30):
-            if not np.array_equal(open_segment(tmp_path, record, 8), rows.embedding):
+            if not np.array_equal(OpenSegment(tmp_path, record, 8).read(every), rows.embedding):
                 wrong.append("differs")
 
     threads = [threading.Thread(target=work) for _ in range(4)]
