@@ -7,17 +7,18 @@ process is ended and replaced, the run goes on.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import multiprocessing
 import os
 import resource
+import select
 import signal
 import sys
+import threading
 from collections import deque
 from concurrent.futures import TimeoutError as DecodeTimeout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
     from core.settings import Settings
     from ingest.reading import Preparation
-
-_PR_SET_PDEATHSIG: Final = 1
 
 T = TypeVar("T")
 
@@ -74,7 +73,7 @@ class DecoderPool:
         self._pool = ProcessPool(
             max_workers=bounds.workers,
             initializer=_confine,
-            initargs=(bounds.memory_mb,),
+            initargs=(bounds.memory_mb, os.getpid()),
             context=context,
         )
 
@@ -130,8 +129,10 @@ def in_order(
     yield from going
 
 
-def _confine(memory_mb: int) -> None:
-    """Bound a worker and tie its life to its parent's."""
+def _confine(memory_mb: int, ingester: int) -> None:
+    """Bound a worker and tie its life to the ingester's."""
+    if sys.platform == "linux":
+        threading.Thread(target=_end_with, args=(ingester,), daemon=True).start()
     with contextlib.suppress(ValueError, OSError):
         # What the process maps before its first photo differs from machine to machine.
         pages = int(Path("/proc/self/statm").read_text().split()[0])
@@ -140,5 +141,14 @@ def _confine(memory_mb: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Ctrl-C reaches the whole process group; the parent decides when a worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _end_with(pid: int) -> None:
+    """End this process when another has ended, however that came about.
+
+    Waiting for the parent would not do: the server that forks the workers stays until the last of
+    them is gone.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        select.select([os.pidfd_open(pid)], [], [])
+    os.kill(os.getpid(), signal.SIGKILL)
