@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 
-from core.errors import BusyError
+from core.errors import BusyError, StoreError
 from core.records import RunOptions
 from core.store.catalog import Catalog
 from core.store.runs import RunInProgressError
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 DAEMON_NOTE: Final = "daemon"
 _POLL_S: Final = 0.25
 _HEARTBEAT_S: Final = 3.0
+_RETRY_S: Final = 2.0
 
 
 class Daemon:
@@ -50,11 +51,16 @@ class Daemon:
         logger.info("Waiting for runs.", extra={"store": self._settings.store_dir})
         try:
             while not self._stop.wait(_POLL_S):
-                self._work_once()
+                try:
+                    self._work_once()
+                except StoreError as error:
+                    logger.error("The store fails; trying again.", extra={"why": str(error)})  # noqa: TRY400  # no mistake of ours
+                    self._stop.wait(_RETRY_S)
         finally:
             self._scheduler.shutdown(wait=False)
             self._heartbeat.join()
-            self._catalog.set_note(DAEMON_NOTE, "")
+            with suppress(StoreError):
+                self._catalog.set_note(DAEMON_NOTE, "")
             self._catalog.close()
 
     def _work_once(self) -> None:
@@ -91,18 +97,27 @@ class Daemon:
                 )
 
     def _queue(self, options: RunOptions) -> None:
-        try:
-            run = self._catalog.runs.queue(options, "schedule")
-        except RunInProgressError as error:
-            logger.info("Scheduled run left out: one is in progress.", extra={"run": error.run_id})
-        else:
-            logger.info("Scheduled run queued.", extra={"run": run.id})
+        while True:
+            try:
+                run = self._catalog.runs.queue(options, "schedule")
+            except RunInProgressError as error:
+                if not options.verify:
+                    why = "Scheduled run left out: one is in progress."
+                    logger.info(why, extra={"run": error.run_id})
+                    return
+                # The rare run waits its turn: the frequent one may always be due at its hour.
+                if self._stop.wait(_RETRY_S):
+                    return
+            else:
+                logger.info("Scheduled run queued.", extra={"run": run.id})
+                return
 
     def _beat(self) -> None:
         catalog = Catalog(self._settings.store_dir)
         try:
             while True:
-                catalog.set_note(DAEMON_NOTE, json.dumps(self._facts()))
+                with suppress(StoreError):  # a full disk costs a beat, not the heart
+                    catalog.set_note(DAEMON_NOTE, json.dumps(self._facts()))
                 if self._stop.wait(_HEARTBEAT_S):
                     return
         finally:
