@@ -19,6 +19,7 @@
     ├── StoreError                 the store cannot be used as it is
     │   ├── StoreVersionError
     │   ├── StoreModelError
+    │   ├── DamagedCatalogError
     │   ├── DamagedSegmentError
     │   └── DamagedIndexError
     ├── SourceError                the image folder cannot be listed
@@ -151,6 +152,12 @@ class StoreModelError(StoreError):
     """The store's vectors were made by another model than the one at hand."""
 
     code = "store_of_another_model"
+
+
+class DamagedCatalogError(StoreError):
+    """The catalog's file is not what was written."""
+
+    code = "damaged_catalog"
 
 
 class DamagedSegmentError(StoreError):

@@ -132,6 +132,24 @@ def verify(*, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def repair(*, as_json: AsJson = False) -> None:
+    """Make a damaged store whole, embedding again exactly what was lost."""
+    from rich.console import Console
+
+    from ingest.display import show_run
+    from ingest.repair import repair_store
+
+    done, mended = repair_store(_start(), _stop_on_signals())
+    for sentence in mended:
+        typer.echo(sentence, err=True)
+    if as_json:
+        _print_json(done)
+    else:
+        show_run(Console(), done, [])
+    raise typer.Exit(exit_code(done))
+
+
+@app.command()
 def export(
     target: Annotated[Path, typer.Argument(help="The Parquet file to write.", dir_okay=False)],
 ) -> None:

@@ -64,14 +64,15 @@ def collect_orphans(catalog: Catalog) -> list[Path]:
     return found
 
 
-def mark_damaged(catalog: Catalog) -> list[str]:
+def mark_damaged(catalog: Catalog, *, thorough: bool = False) -> list[str]:
     """Find segments that something touched and that are not what was written.
 
-    Their vectors count as absent from here on, so the run embeds their photos again.
+    Their vectors count as absent from here on, so the run embeds their photos again. `thorough`
+    reads the untouched ones too, for disks that lose bits by themselves.
     """
     problems = list[str]()
     for record in catalog.segments():
-        if looks_untouched(catalog.store_dir, record):
+        if not thorough and looks_untouched(catalog.store_dir, record):
             continue
         try:
             check_segment(catalog.store_dir, record)

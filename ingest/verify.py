@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.errors import DamagedIndexError, DamagedSegmentError
-from core.store.catalog import CATALOG_FILE, Catalog
+from core.errors import DamagedCatalogError, DamagedIndexError, DamagedSegmentError
+from core.store.catalog import Catalog
+from core.store.database import CATALOG_FILE, damaged_catalog
 from core.store.index.faiss import load_index
 from core.store.index.record import index_path, latest_index
 from core.store.segments import read_segment, segment_path
@@ -53,7 +56,9 @@ def verify_store(store_dir: Path) -> Verification:
 
 
 def _verify(catalog: Catalog) -> Verification:
-    problems = _check_catalog(catalog)
+    problems = check_catalog(catalog)
+    if problems:
+        return Verification(0, 0, 0, tuple(problems))
     vectors = 0
     records = catalog.segments()
     for record in records:
@@ -70,32 +75,56 @@ def _verify(catalog: Catalog) -> Verification:
     return Verification(len(records), vectors, items, tuple(problems))
 
 
-def _check_catalog(catalog: Catalog) -> list[str]:
+def check_catalog(catalog: Catalog) -> list[str]:
+    """What is wrong with the catalog's own file: SQLite's findings, and rows that cannot be."""
     path = catalog.store_dir / CATALOG_FILE
-    with catalog.database.reading() as connection:
-        answers = [row[0] for row in connection.execute("PRAGMA integrity_check")]
-    return [f"{path}: {answer}." for answer in answers if answer != "ok"]
+    try:
+        with catalog.database.reading() as connection:
+            answers = [row[0] for row in connection.execute("PRAGMA integrity_check")]
+        problems = [f"{path}: {answer}." for answer in answers if answer != "ok"]
+        if not problems:
+            _read_every_row(catalog)
+    except DamagedCatalogError as error:
+        return [str(error)]
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        return [damaged_catalog(path, error)]
+    return problems
+
+
+def _read_every_row(catalog: Catalog) -> None:
+    """Read all that is typed, so that an impossible value shows."""
+    catalog.segments()
+    catalog.runs.latest(limit=-1)
+    live = catalog.live_space()
+    with closing(catalog.known_files(live.id if live else None)) as known:
+        deque(known, maxlen=0)
+    catalog.items(None, limit=-1)
 
 
 def _check_rows(catalog: Catalog, record: SegmentRecord, rows: SegmentRows) -> list[str]:
     """Whether every vector row names the place its content is in."""
     path = segment_path(catalog.store_dir, record.id)
-    with catalog.database.reading() as connection:
-        named = connection.execute(
-            "SELECT row, md5, at_ms FROM vectors WHERE segment_id = ?", (record.id,)
-        ).fetchall()
-    wrong = [
-        row["row"]
-        for row in named
-        if row["row"] >= len(rows)
-        or rows.md5[row["row"]].tobytes() != row["md5"]
-        or int(rows.at_ms[row["row"]]) != row["at_ms"]
-    ]
-    problems = [f"{path}: row {wrong[0]} holds another photo's vector."] if wrong else []
+    wrong = misplaced_vectors(catalog, record, rows)
+    problems = [f"{path}: {len(wrong)} rows hold another photo's vector."] if wrong else []
     lengths = np.linalg.norm(rows.embedding.astype(np.float32), axis=1)
     if not np.allclose(lengths, 1.0, atol=1e-2):
         problems.append(f"{path}: a vector is not of unit length.")
     return problems
+
+
+def misplaced_vectors(catalog: Catalog, record: SegmentRecord, rows: SegmentRows) -> list[int]:
+    """The ids of the vectors whose place in the segment holds other content."""
+    with catalog.database.reading() as connection:
+        named = connection.execute(
+            "SELECT id, row, md5, at_ms FROM vectors WHERE segment_id = ?", (record.id,)
+        ).fetchall()
+    return [
+        row["id"]
+        for row in named
+        if not 0 <= row["row"] < len(rows)
+        or rows.md5[row["row"]].tobytes() != row["md5"]
+        or int(rows.at_ms[row["row"]]) != row["at_ms"]
+    ]
 
 
 def _check_items(catalog: Catalog) -> list[str]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from core.folder.changes import Change, Suspect, Unchanged, compare
 from core.folder.walk import Walk
 from core.records import KnownFile, RunState
-from core.store.catalog import CATALOG_FILE, Catalog
+from core.store.catalog import Catalog
+from core.store.database import CATALOG_FILE
 from core.vision.decode import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from core.errors import StoreError
 from core.records import FileStat, Item, ItemState, KnownFile, Space, SpaceState
 from core.store.commit import apply_commit, bump_generation
-from core.store.database import Database
+from core.store.database import CATALOG_FILE, Database
 from core.store.runs import RunLog
 from core.store.segments import SegmentRecord
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from core.records import ModelIdentity
     from core.store.commit import Commit
 
-CATALOG_FILE: Final = "catalog.db"
 _LOOKUP_CHUNK: Final = 500
 
 

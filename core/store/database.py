@@ -12,12 +12,13 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from core.errors import StoreError, StoreVersionError
+from core.errors import DamagedCatalogError, StoreError, StoreVersionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+CATALOG_FILE: Final = "catalog.db"
 SCHEMA_VERSION: Final = 1
 _BUSY_TIMEOUT_S: Final = 60.0
 
@@ -145,6 +146,8 @@ class Database:
             self._prepare()
         except sqlite3.Error as error:
             self._connection.close()
+            if _is_damage(error):
+                raise DamagedCatalogError(damaged_catalog(path, error)) from error
             raise StoreError(_cannot_open(path, error)) from error
         except StoreError:
             self._connection.close()
@@ -196,6 +199,8 @@ class Database:
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
             raise
         except sqlite3.DatabaseError as error:
+            if _is_damage(error):
+                raise DamagedCatalogError(damaged_catalog(self._path, error)) from error
             raise StoreError(
                 f"{self._path}: {error}. The folder is LOOKALIKE_STORE_DIR; what was published "
                 "before stands."
@@ -223,6 +228,20 @@ class Database:
                 for statement in _SCHEMA.split(";\n"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def damaged_catalog(path: Path, error: Exception) -> str:
+    """What to say of a catalog that is not what was written."""
+    return (
+        f"{path} is damaged: {error}. Run lookalike-ingest repair: it sets the file aside and "
+        "makes a new one from the photos and the segments. The folder is LOOKALIKE_STORE_DIR."
+    )
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    # The extended codes of a damage carry its primary code in their lowest byte.
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _cannot_open(path: Path, error: Exception) -> str:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FOLDER: Final = "segments"
+_DATASETS: Final = ("embedding", "md5", "at_ms")
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,20 @@ def read_segment(store_dir: Path, record: SegmentRecord) -> SegmentRows:
         return SegmentRows(file["embedding"][:], file["md5"][:], file["at_ms"][:])
 
 
+def read_stray_segment(path: Path, fingerprint: str) -> SegmentRows | None:
+    """Read a segment file that no catalog vouches for, by its own checksum.
+
+    None: it is damaged, no segment, or of another space.
+    """
+    try:
+        with h5py.File(io.BytesIO(path.read_bytes()), "r") as file:
+            rows = SegmentRows(file["embedding"][:], file["md5"][:], file["at_ms"][:])
+            right = file.attrs["checksum"] == _checksum(rows)
+            return rows if right and file.attrs["space"] == fingerprint else None
+    except Exception:  # noqa: BLE001  # HDF5 meets damage with errors of every kind
+        return None
+
+
 def stat_signature(path: Path) -> str:
     """What changes when anything touches the file; cheap beside a checksum.
 
@@ -167,11 +182,15 @@ def _not_what_was_written(path: Path) -> str:
 def _encode(fingerprint: str, rows: SegmentRows) -> bytes:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
-        digest = hashlib.sha256()
-        for name in ("embedding", "md5", "at_ms"):
-            values = np.ascontiguousarray(getattr(rows, name))
-            file.create_dataset(name, data=values)
-            digest.update(values.data)
+        for name in _DATASETS:
+            file.create_dataset(name, data=getattr(rows, name))
         file.attrs["space"] = fingerprint
-        file.attrs["checksum"] = digest.hexdigest()
+        file.attrs["checksum"] = _checksum(rows)
     return buffer.getvalue()
+
+
+def _checksum(rows: SegmentRows) -> str:
+    digest = hashlib.sha256()
+    for name in _DATASETS:
+        digest.update(np.ascontiguousarray(getattr(rows, name)).data)
+    return digest.hexdigest()

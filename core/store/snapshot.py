@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from core.errors import DamagedIndexError
+from core.errors import DamagedCatalogError, DamagedIndexError
+from core.store.database import CATALOG_FILE, damaged_catalog
 from core.store.entries import Entry, EntryChange, EntryTable
 from core.store.index.faiss import FaissIndex, build_index, load_index
 from core.store.index.record import IndexRecord, index_path, latest_index
@@ -192,10 +193,19 @@ class _Scope:
 
 
 def read_snapshot(catalog: Catalog, previous: Snapshot | None = None) -> Snapshot:
-    """Read the newest generation, from the difference to `previous` where the space is the same."""
+    """Read the newest generation, from the difference to `previous` where the space is the same.
+
+    Raises:
+        DamagedCatalogError: the catalog cannot be read or holds what it cannot hold.
+    """
     for _ in range(_ATTEMPTS):
         with catalog.database.reading() as connection:
-            snapshot = _read(catalog, connection, previous)
+            try:
+                snapshot = _read(catalog, connection, previous)
+            except (ValueError, TypeError, OverflowError) as error:
+                # SQLite holds no checksums: a flipped bit may come out as an impossible value.
+                path = catalog.store_dir / CATALOG_FILE
+                raise DamagedCatalogError(damaged_catalog(path, error)) from error
         # A merge may unlink a segment between the catalog's row and its opening; then there is a
         # newer generation, and what looked like damage is none.
         if not snapshot.problems or catalog.generation() == snapshot.generation:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.records import RunOptions
-from core.store.catalog import CATALOG_FILE
+from core.store.database import CATALOG_FILE
 from core.store.segments import segment_path
 from ingest.daemon import DAEMON_NOTE
 from ingest.lock import LOCK_FILE, IngestLock

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.errors import StoreError
-from core.store.catalog import CATALOG_FILE
+from core.store.database import CATALOG_FILE
 from ingest.verify import verify_store
 from tests.shop import Shop  # noqa: TC001  # shown in signatures
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.errors import StoreError, StoreVersionError
-from core.store.catalog import CATALOG_FILE, Catalog
-from core.store.database import SCHEMA_VERSION, Database
+from core.store.catalog import Catalog
+from core.store.database import CATALOG_FILE, SCHEMA_VERSION, Database
 from tests.shop import REPOSITORY
 
 if TYPE_CHECKING:

@@ -94,7 +94,7 @@ class _Keeper:
 
     def __init__(self, catalog: Catalog, seed: int) -> None:
         self.catalog = catalog
-        self.dice = random.Random(seed)  # noqa: S311  # the same each time
+        self.dice = random.Random(seed)  # the same each time
         self.space: Space = catalog.ensure_space(identity())
         self.shown: dict[str, str] = {}  # path -> content that is searched
 
