@@ -47,7 +47,7 @@ class PairModel:
             SettingsError: this machine cannot run it.
         """
         if self._settings.pair_model and self._own is None:
-            self._own = _load(self._settings)
+            self._own = load_pair_model(self._settings)
 
     def start(self) -> None:
         """Load, and begin to take pictures."""
@@ -73,7 +73,15 @@ class PairModel:
         return ModelInUse(view.embedder, self._search_batcher, view.snapshot)
 
 
-def _load(settings: Settings) -> Embedder:
+def load_pair_model(settings: Settings) -> Embedder:
+    """Load the model of LOOKALIKE_PAIR_MODEL; where that is empty, the model of the search.
+
+    Raises:
+        ModelError: it cannot be loaded.
+        SettingsError: this machine cannot run it.
+    """
+    if not settings.pair_model:
+        return load_embedder(ModelSource.from_settings(settings))
     source = replace(
         ModelSource.from_settings(settings),
         spec=settings.pair_model,

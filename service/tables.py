@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Final
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from service.rank import Ranking
     from service.schemas.health import HealthAnswer, StatsAnswer
     from service.schemas.runs import RunAnswer
     from service.schemas.search import FindSimilarAnswer
+
+
+_PIPE_WIDTH: Final = 10_000  # nothing is folded for a program that reads lines
+
+
+def console() -> Console:
+    """Where tables are printed: as wide as the terminal, or as the table where there is none."""
+    return Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
+
+
+def show_ranking(console: Console, ranking: Ranking) -> None:
+    """Print the pictures of a folder, the most alike first."""
+    table = Table()
+    table.add_column("name", overflow="fold")
+    table.add_column("score", justify="right")
+    table.add_column("class", overflow="fold")
+    for row in ranking.rows:
+        table.add_row(Text(row.name), f"{row.score:.4f}", Text(row.label or "-"))
+    console.print(table)
 
 
 def show_matches(console: Console, answer: FindSimilarAnswer) -> None:
@@ -25,6 +45,9 @@ def show_matches(console: Console, answer: FindSimilarAnswer) -> None:
         )
     else:
         _print_matches(console, answer)
+    for key, counts in (answer.facets or {}).items():
+        shown = ", ".join(f"{one.value} ({one.count})" for one in counts)
+        console.print(Text.assemble((f"{key}: ", "bold"), shown))
     console.print(
         f"{len(answer.matches)} of {answer.total_compared} photos, threshold "
         f"{answer.threshold_used}, {answer.processing_time_ms:.0f} ms",

@@ -50,11 +50,7 @@ class ZeroShot:
         """
         if not embedder.supports_text:
             return []
-        cosines = (await self._label_vectors(embedder)) @ vector
-        shares = np.exp(_SCALE * (cosines - cosines.max()))
-        shares /= shares.sum()
-        best = np.argsort(-shares, kind="stable")[:top]
-        return [Prediction(self.labels[place], float(shares[place]), SOURCE) for place in best]
+        return closest(self.labels, await self._label_vectors(embedder), vector, top)
 
     async def _label_vectors(self, embedder: Embedder) -> NDArray[np.float32]:
         """One unit vector for each label: `[len(labels), d]`, made once for each model."""
@@ -68,6 +64,27 @@ class ZeroShot:
         return await asyncio.shield(task)
 
     async def _embed_labels(self, embedder: Embedder) -> NDArray[np.float32]:
-        texts = [sentence.format(label) for label in self.labels for sentence in _SENTENCES]
-        vectors = await self._batcher.embed_texts(embedder, texts)
-        return unit_rows(vectors.reshape(len(self.labels), len(_SENTENCES), -1).mean(axis=1))
+        return label_vectors(
+            self.labels, await self._batcher.embed_texts(embedder, sentences(self.labels))
+        )
+
+
+def sentences(labels: Sequence[str]) -> list[str]:
+    """What a model is asked to embed for the labels."""
+    return [sentence.format(label) for label in labels for sentence in _SENTENCES]
+
+
+def label_vectors(labels: Sequence[str], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """One unit vector for each label, `[len(labels), d]`, from those of its sentences."""
+    return unit_rows(vectors.reshape(len(labels), len(_SENTENCES), -1).mean(axis=1))
+
+
+def closest(
+    labels: Sequence[str], vectors: NDArray[np.float32], vector: NDArray[np.float32], top: int
+) -> list[Prediction]:
+    """The labels whose vectors are nearest to a picture's `[d]` unit vector, best first."""
+    cosines = vectors @ vector
+    shares = np.exp(_SCALE * (cosines - cosines.max()))
+    shares /= shares.sum()
+    best = np.argsort(-shares, kind="stable")[:top]
+    return [Prediction(labels[place], float(shares[place]), SOURCE) for place in best]
