@@ -16,6 +16,7 @@ from service.routes import (
     health,
     images,
     items,
+    pages,
     pairs,
     preprocess,
     query,
@@ -40,6 +41,7 @@ ROUTERS = (
     pairs.router,
     compare.router,
     health.router,
+    pages.router,
 )
 
 
@@ -64,6 +66,8 @@ def create_app(settings: Settings, supervisor: Supervisor | None = None) -> Fast
         summary="Self-hosted visual product search.",
         version=openapi.version(),
         lifespan=lifespan,
+        docs_url=None,  # served by our own pages, which load nothing from elsewhere
+        redoc_url=None,
         middleware=middleware_stack(settings),
     )
     app.state.collaborators = parts
@@ -71,4 +75,6 @@ def create_app(settings: Settings, supervisor: Supervisor | None = None) -> Fast
     openapi.describe(app)
     for router in ROUTERS:
         app.include_router(router)
+    for path, files in pages.static_files().items():
+        app.mount(path, files)
     return app

@@ -80,7 +80,7 @@ class Pictures:
         if not stat.S_ISREG(found.st_mode):
             raise PictureNotFoundError("The file holds no picture.")
         if looks_like_image(head):
-            media_type = next(name for magic, name in _TYPES if head.startswith(magic))
+            media_type = image_type(head)
         elif looks_like_video(head):
             media_type = _WEBM_TYPE if head.startswith(_WEBM_MAGIC) else _MP4_TYPE
         else:
@@ -110,6 +110,11 @@ class Pictures:
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=_QUALITY)
         return buffer.getvalue()
+
+
+def image_type(head: bytes) -> str:
+    """The media type of a picture, from its first bytes."""
+    return next(name for magic, name in _TYPES if head.startswith(magic))
 
 
 def _look_at(file: str) -> tuple[bytes, os.stat_result]:

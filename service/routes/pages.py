@@ -1,0 +1,150 @@
+"""The pages for people, and what only they ask for."""
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from core.errors import NotAnImageError
+from core.vision.decode import MAGIC_BYTES, looks_like_image
+from service.collaborators import Parts
+from service.fetch import MOST_URL_CHARACTERS
+from service.names import image_url, shown
+from service.openapi import version
+from service.pictures import image_type
+from service.snapshots import View
+from service.web.render import REFERENCE_POLICY, STATIC, page
+
+router = APIRouter(include_in_schema=False)
+
+REFERENCE_ASSETS: Final = str(resources.files("fastapi_offline") / "static")
+"""Swagger UI and ReDoc as their makers ship them."""
+
+_STARTERS: Final = 12
+_NAME_KEYS: Final = ("name", "title")
+
+
+class RevalidatedFiles(StaticFiles):
+    """Files that a browser asks after each time, so that an upgrade never mixes two versions."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        """See `StaticFiles.file_response`."""
+        answer = super().file_response(*args, **kwargs)  # type: ignore[arg-type]  # passed on
+        answer.headers["Cache-Control"] = "no-cache"
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        return answer
+
+
+def static_files() -> dict[str, StaticFiles]:
+    """What is served as files, by the path it is mounted at."""
+    return {
+        "/static/reference": RevalidatedFiles(directory=REFERENCE_ASSETS),
+        "/static": RevalidatedFiles(directory=STATIC),
+    }
+
+
+@router.get("/")
+def search_page(request: Request, parts: Parts) -> HTMLResponse:
+    """Drop a picture, see what looks like it."""
+    view = parts.keeper.view
+    return page(
+        "search.html",
+        here=request.url.path,
+        max_upload_bytes=parts.settings.max_upload_bytes,
+        reads_text=view is not None and view.embedder.supports_text,
+        model=view.embedder.spec if view else None,
+        total=view.snapshot.entries.item_count if view else 0,
+        starters=starters(view) if view else [],
+        problems=[shown(text) for text in parts.keeper.problems],
+    )
+
+
+@router.get("/compare")
+def compare_page(request: Request, parts: Parts) -> HTMLResponse:
+    """Compare two pictures, or many pairs."""
+    scorer = parts.pair_model.embedder
+    return page(
+        "compare.html",
+        here=request.url.path,
+        max_upload_bytes=parts.settings.max_upload_bytes,
+        max_pairs=parts.settings.max_pairs,
+        max_body_bytes=parts.settings.max_pairs_body_bytes,
+        model=scorer.spec if scorer else None,
+    )
+
+
+@router.get("/catalogue")
+def catalogue_page(request: Request) -> HTMLResponse:
+    """Browse the catalogue, mend what failed, find near-duplicates."""
+    return page("catalogue.html", here=request.url.path)
+
+
+@router.get("/operations")
+def operations_page(request: Request) -> HTMLResponse:
+    """How the service and its runs are doing, live."""
+    return page("operations.html", here=request.url.path)
+
+
+@router.get("/docs")
+def swagger_page(request: Request) -> HTMLResponse:
+    """Try the API."""
+    return page("swagger.html", REFERENCE_POLICY, here=request.url.path, version=version())
+
+
+@router.get("/redoc")
+def redoc_page(request: Request) -> HTMLResponse:
+    """Read about the API."""
+    return page("redoc.html", REFERENCE_POLICY, here=request.url.path, version=version())
+
+
+class RemotePicture(BaseModel):
+    """A picture on the web."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: Annotated[str, StringConstraints(min_length=1, max_length=MOST_URL_CHARACTERS)]
+
+
+@router.post("/remote-picture")
+async def fetch_picture(parts: Parts, wanted: RemotePicture) -> Response:
+    """Fetch a picture for the page, which itself may load nothing from elsewhere."""
+    content = await parts.fetcher.fetch(wanted.url)
+    head = content[:MAGIC_BYTES]
+    if not looks_like_image(head):
+        raise NotAnImageError("The address leads to something that is not a picture.")
+    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store"}
+    return Response(content, media_type=image_type(head), headers=headers)
+
+
+@dataclass(frozen=True)
+class Starter:
+    """A photo of the catalogue that one may start from."""
+
+    path: str
+    url: str
+    name: str
+
+
+def starters(view: View) -> list[Starter]:
+    """Photos spread over the catalogue, no two of one product."""
+    entries = view.snapshot.entries
+    step = max(1, len(entries) // (4 * _STARTERS))
+    chosen: dict[str, Starter] = {}
+    for place in range(0, len(entries), step):
+        entry = entries[place]
+        attributes = entry.attributes
+        name = next((attributes[key] for key in _NAME_KEYS if attributes.get(key)), None)
+        chosen.setdefault(
+            entry.product_id,
+            Starter(
+                shown(entry.path),
+                image_url(entry.path, entry.at_ms),
+                name or shown(entry.product_id),
+            ),
+        )
+    found = list(chosen.values())
+    return found[:: max(1, len(found) // _STARTERS)][:_STARTERS]
