@@ -175,7 +175,7 @@ def test_a_run_told_to_stop_is_interrupted_and_keeps_what_it_embedded(shop: Shop
     if run.state == "interrupted":
         assert len(shop.states()) == run.counters.new
     rest = shop.ingest()
-    assert rest.counters.embedded == 60 - run.counters.embedded
+    assert rest.counters.embedded == 60 - run.counters.new
     shop.assert_in_step()
 
 

@@ -65,7 +65,7 @@ def _expected(known: list[KnownFile], seen: list[SeenFile], *, verify: bool) -> 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_every_difference_is_found_once_and_in_order(seed: int) -> None:
-    dice = random.Random(seed)  # noqa: S311  # the same each time
+    dice = random.Random(seed)  # the same each time
     for _ in range(1000):
         known = _by_path([_known_file(dice) for _ in range(dice.randrange(12))])
         seen = _by_path([_seen_file(dice) for _ in range(dice.randrange(12))])

@@ -43,7 +43,7 @@ def test_a_newer_store_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
 )
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / CATALOG_FILE).write_bytes(content)
-    with pytest.raises(StoreError, match=r"catalog\.db.*LOOKALIKE_STORE_DIR"):
+    with pytest.raises(StoreError, match=r"catalog\.db"):
         Catalog(tmp_path)
     assert (tmp_path / CATALOG_FILE).read_bytes() == content
 
