@@ -148,11 +148,11 @@ class _Opened:
     def __init__(self, root: str, path: str) -> None:
         # Not blocking: a pipe may have taken the file's place since the walk.
         descriptor = os.open(os.path.join(root, path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        self._file = os.fdopen(descriptor, "rb", buffering=0)
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            self._file.close()
+            os.close(descriptor)
             raise FileNotFoundError(path)
+        self._file = os.fdopen(descriptor, "rb", buffering=0)
         self.stat = file_stat(found)
         self.racy = abs(time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns)) < _RACY_NS
         self._size = found.st_size
