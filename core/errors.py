@@ -95,7 +95,7 @@ class EmptyFileError(ImageError):
 
 
 class NotAnImageError(ImageError):
-    """The content is not a JPEG, PNG, WebP, BMP, TIFF or GIF picture."""
+    """The content is not a JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF or HEIC picture."""
 
     code = "not_an_image"
 

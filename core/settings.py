@@ -130,6 +130,10 @@ class Settings(BaseSettings):
     removal_guard_items: int = Field(
         50, ge=1, description="Removals below this number are never refused."
     )
+    require_root_marker: bool = Field(
+        default=False,
+        description="Refuse a run unless the image folder holds a file `.lookalike-root`.",
+    )
     exact_index_items: int = Field(
         50_000, ge=0, description="Up to this many vectors the index searches exactly."
     )

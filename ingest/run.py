@@ -26,7 +26,14 @@ from ingest.progress import Progress
 from ingest.publish import Publisher
 from ingest.reading import Preparation
 from ingest.resolve import Resolver
-from ingest.survey import RemovalGuard, Survey, check_guard, survey_folder
+from ingest.survey import (
+    RemovalGuard,
+    Survey,
+    check_guard,
+    check_marker,
+    root_identity,
+    survey_folder,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +45,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_ROOT_NOTE = "image_root"
 _METADATA_NOTE = "metadata_version"
 _UNREADABLE = "unreadable"
 
@@ -88,6 +96,8 @@ class IngestRun:
         space = catalog.ensure_space(self.model.identity())
         maintain.collect_orphans(catalog)
         self.warnings += maintain.mark_damaged(catalog)
+        if settings.require_root_marker:
+            check_marker(settings.image_dir)
         metadata = self._read_metadata()
         with progress.stage("walk"):
             survey = survey_folder(
@@ -99,13 +109,18 @@ class IngestRun:
             )
         self._warn_unlisted(survey)
         if not options.allow_mass_removal:
-            guard = RemovalGuard(settings.removal_guard_share, settings.removal_guard_items)
+            guard = RemovalGuard(
+                settings.removal_guard_share,
+                settings.removal_guard_items,
+                str(catalog.get_note(_ROOT_NOTE) or ""),
+            )
             check_guard(survey, guard, settings.image_dir)
         self._settle(survey, space, metadata, progress)
         if space.state is not SpaceState.LIVE:
             space = self._go_live(survey, space)
         if metadata is not None:
             self._label(space, metadata)
+        catalog.set_note(_ROOT_NOTE, root_identity(settings.image_dir))
         with progress.stage("housekeeping"):
             maintain.drop_damaged(catalog)
             maintain.merge_segments(catalog, space)

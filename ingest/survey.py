@@ -6,9 +6,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from core.errors import MassRemovalError
+from core.errors import MassRemovalError, SourceError
 from core.folder.changes import Suspect, Vanished, compare
 from core.folder.walk import Walk
 from core.records import ItemState
@@ -32,11 +32,38 @@ class Survey:
     forgotten: list[str] = field(default_factory=list)  # passed-over files that are gone
     unlisted: list[str] = field(default_factory=list)  # what could not be listed, a sentence each
     active: int = 0  # items that had a file before
+    empty: bool = True  # there is no file at all
 
     @property
     def complete(self) -> bool:
         """Whether the whole folder was listed; only then may absent files count as removed."""
         return not self.unlisted
+
+
+ROOT_MARKER: Final = ".lookalike-root"
+
+
+def check_marker(image_dir: Path) -> None:
+    """Refuse a folder without the marker that its owner put there.
+
+    Raises:
+        SourceError: it is missing, as in a mount point with nothing mounted on it.
+    """
+    if not (image_dir / ROOT_MARKER).exists():
+        raise SourceError(
+            f"{image_dir} holds no {ROOT_MARKER}, which LOOKALIKE_REQUIRE_ROOT_MARKER asks for. Is "
+            "it mounted? Nothing was changed."
+        )
+
+
+def root_identity(image_dir: Path) -> str:
+    """What differs between a mount point and the disk mounted on it.
+
+    Raises:
+        OSError: the folder is not there.
+    """
+    found = image_dir.stat()
+    return f"{found.st_dev}:{found.st_ino}"
 
 
 @dataclass(frozen=True)
@@ -45,6 +72,7 @@ class RemovalGuard:
 
     share: float  # of the items
     at_least: int  # removals below this number are always allowed
+    last_root: str  # `root_identity` of the last run that succeeded; empty: there was none
 
     def refuses(self, removals: int, active: int) -> bool:
         """Whether this many of `active` items are too many."""
@@ -72,6 +100,7 @@ def survey_folder(
                 if isinstance(change, Vanished):
                     _note_vanished(found, change.known)
                     continue
+                found.empty = False
                 progress.count("scanned")
                 if isinstance(change, Suspect):
                     found.suspects.append(change)
@@ -92,6 +121,11 @@ def _note_vanished(found: Survey, known: KnownFile) -> None:
         found.vanished.append(known)
 
 
+_ALLOWED: Final = (
+    "lookalike-ingest run --allow-mass-removal, or POST /api/v1/preprocess?allow_mass_removal=true."
+)
+
+
 def check_guard(survey: Survey, guard: RemovalGuard, image_dir: Path) -> None:
     """Stop a run that would remove too much.
 
@@ -101,6 +135,11 @@ def check_guard(survey: Survey, guard: RemovalGuard, image_dir: Path) -> None:
     if not survey.complete:
         return  # such a run removes nothing
     removals = len(survey.vanished)
+    if removals and survey.empty and guard.last_root not in ("", root_identity(image_dir)):
+        raise MassRemovalError(
+            f"{image_dir} is empty and not the folder of the last run: is it mounted? If its "
+            f"{removals} items are meant to go: {_ALLOWED} Nothing was removed."
+        )
     if guard.refuses(removals, survey.active):
         # Renaming a folder makes every path vanish, but its photos come up under other names.
         removals -= _count_moves(survey, str(image_dir))
@@ -108,8 +147,7 @@ def check_guard(survey: Survey, guard: RemovalGuard, image_dir: Path) -> None:
         raise MassRemovalError(
             f"The run would remove {removals} of {survey.active} items, more than "
             f"{guard.share:.0%} (LOOKALIKE_REMOVAL_GUARD_SHARE). Is {image_dir} mounted and "
-            "complete? If they are meant to go: lookalike-ingest run --allow-mass-removal, or "
-            "POST /api/v1/preprocess?allow_mass_removal=true. Nothing was removed."
+            f"complete? If they are meant to go: {_ALLOWED} Nothing was removed."
         )
 
 

@@ -12,7 +12,13 @@ from PIL import Image
 
 from core.errors import ImageError
 from core.records import ItemState
-from core.vision.decode import MAGIC_BYTES, DecodeLimits, decode_image, looks_like_image
+from core.vision.decode import (
+    MAGIC_BYTES,
+    DecodeLimits,
+    decode_image,
+    looks_like_image,
+    media_type,
+)
 from core.vision.video import frame_at, looks_like_video
 from service.errors import PictureNotFoundError
 
@@ -26,15 +32,6 @@ _QUALITY: Final = 85  # of thumbnails, on JPEG's scale to 100
 _WEBM_MAGIC: Final = b"\x1a\x45\xdf\xa3"
 _WEBM_TYPE: Final = "video/webm"
 _MP4_TYPE: Final = "video/mp4"
-_TYPES: Final[tuple[tuple[bytes, str], ...]] = (
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"\x89PNG", "image/png"),
-    (b"RIFF", "image/webp"),
-    (b"GIF8", "image/gif"),
-    (b"BM", "image/bmp"),
-    (b"II", "image/tiff"),
-    (b"MM", "image/tiff"),
-)
 
 
 @dataclass(frozen=True)
@@ -80,12 +77,12 @@ class Pictures:
         if not stat.S_ISREG(found.st_mode):
             raise PictureNotFoundError("The file holds no picture.")
         if looks_like_image(head):
-            media_type = image_type(head)
+            kind = image_type(head)
         elif looks_like_video(head):
-            media_type = _WEBM_TYPE if head.startswith(_WEBM_MAGIC) else _MP4_TYPE
+            kind = _WEBM_TYPE if head.startswith(_WEBM_MAGIC) else _MP4_TYPE
         else:
             raise PictureNotFoundError("The file holds no picture.")
-        return Original(file, media_type, found)
+        return Original(file, kind, found)
 
     def rendered(self, original: Original, size: int | None, at_ms: int) -> bytes:
         """The picture upright and at most `size` pixels wide and high, as JPEG.
@@ -114,7 +111,7 @@ class Pictures:
 
 def image_type(head: bytes) -> str:
     """The media type of a picture, from its first bytes."""
-    return next(name for magic, name in _TYPES if head.startswith(magic))
+    return media_type(head) or "application/octet-stream"
 
 
 def _look_at(file: str) -> tuple[bytes, os.stat_result]:

@@ -241,7 +241,10 @@ def damaged_catalog(path: Path, error: Exception) -> str:
 def _is_damage(error: sqlite3.Error) -> bool:
     # The extended codes of a damage carry its primary code in their lowest byte.
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return True
+    # Only Lookalike writes texts here, and never such: a bit of one was flipped.
+    return str(error).startswith("Could not decode to UTF-8")
 
 
 def _cannot_open(path: Path, error: Exception) -> str:

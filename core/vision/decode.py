@@ -11,6 +11,8 @@ import io
 import struct
 import warnings
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -31,27 +33,39 @@ if TYPE_CHECKING:
 # before any pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
-FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+# Pillow warns of odd metadata, which no reader of a log could do anything about.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
 """The Pillow decoders that may see untrusted bytes."""
 
 IMAGE_SUFFIXES: Final = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif")
+    (
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff"),
+        *(".gif", ".avif", ".heic", ".heif"),
+    )
 )
 """Names that promise a picture: such a file that holds none is reported, not passed over."""
 
 _MAGIC: Final = (
-    b"\xff\xd8\xff",
-    b"\x89PNG\r\n\x1a\n",
-    b"BM",
-    b"II*\x00",
-    b"MM\x00*",
-    b"II+\x00",
-    b"MM\x00+",
-    b"GIF87a",
-    b"GIF89a",
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"BM", "image/bmp"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+    (b"II+\x00", "image/tiff"),
+    (b"MM\x00+", "image/tiff"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
 )
+_HEIF_BRANDS: Final = frozenset(
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+)
+_AVIF_BRANDS: Final = frozenset((b"avif", b"avis"))
+STILL_BRANDS: Final = _HEIF_BRANDS | _AVIF_BRANDS
+"""Files of the MP4 family that hold a picture and no video."""
 MAGIC_BYTES: Final = 12
-"""How much of a file `looks_like_image` needs."""
+"""How much of a file `media_type` needs."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +88,18 @@ class DecodeLimits:
         return cls(settings.max_image_pixels, max_bytes, "LOOKALIKE_MAX_FILE_MB")
 
 
+def media_type(head: bytes) -> str | None:
+    """What picture a file that starts with `head` (`MAGIC_BYTES` long) may be; None: none."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    if head[4:8] == b"ftyp" and head[8:12] in STILL_BRANDS:
+        return "image/avif" if head[8:12] in _AVIF_BRANDS else "image/heic"
+    return next((name for magic, name in _MAGIC if head.startswith(magic)), None)
+
+
 def looks_like_image(head: bytes) -> bool:
     """Whether a file that starts with `head` (`MAGIC_BYTES` long) may be a supported picture."""
-    return head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+    return media_type(head) is not None
 
 
 def decode_image(data: bytes, limits: DecodeLimits) -> Image.Image:
@@ -97,20 +120,19 @@ def decode_image(data: bytes, limits: DecodeLimits) -> Image.Image:
         )
     if not looks_like_image(data[:MAGIC_BYTES]):
         raise NotAnImageError
-    with warnings.catch_warnings():
-        # Pillow warns of odd metadata and of sizes that the check below refuses anyway.
-        warnings.simplefilter("ignore")
-        image = _open(data)
-        width, height = image.size
-        if width * height > limits.max_pixels:
-            raise ImageTooLargeError(
-                f"The picture has {width} x {height} = {width * height:,} pixels; the limit is "
-                f"{limits.max_pixels:,} (LOOKALIKE_MAX_IMAGE_MEGAPIXELS)."
-            )
-        return _to_rgb(image)
+    image = _open(data)
+    width, height = image.size
+    if width * height > limits.max_pixels:
+        raise ImageTooLargeError(
+            f"The picture has {width} x {height} = {width * height:,} pixels; the limit is "
+            f"{limits.max_pixels:,} (LOOKALIKE_MAX_IMAGE_MEGAPIXELS)."
+        )
+    return _to_rgb(image)
 
 
 def _open(data: bytes) -> Image.Image:
+    if media_type(data[:MAGIC_BYTES]) == "image/heic":
+        _know_heif()
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
@@ -121,6 +143,14 @@ def _open(data: bytes) -> Image.Image:
         raise ImageTooLargeError(_NO_MEMORY) from error
     except _DECODER_ERRORS as error:
         raise TruncatedImageError(f"The picture's header is damaged: {error}") from error
+
+
+@cache
+def _know_heif() -> None:
+    """Teach Pillow HEIF, once, and only where such a picture comes along."""
+    pillow_heif = import_module("pillow_heif")
+    # Phones store one picture in tiles and thumbnails beside it; only the picture is wanted.
+    pillow_heif.register_heif_opener(thumbnails=False)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -150,9 +180,9 @@ _DECODER_ERRORS: Final = (
     AttributeError,
     AssertionError,
     EOFError,
+    RuntimeError,
     OverflowError,
     ZeroDivisionError,
-    NotImplementedError,
     struct.error,
 )
 

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from core.errors import ImageTooLargeError, NotAnImageError, TruncatedImageError
+from core.vision.decode import STILL_BRANDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 VIDEO_SUFFIXES: Final = frozenset((".mp4", ".m4v", ".mov", ".webm", ".mkv"))
 """Names that promise a video: such a file that holds none is reported, not passed over."""
 
-_STILL_BRANDS: Final = frozenset(
-    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
-)
 _SCENE_SIDE: Final = 32  # frames are compared as pictures of so many pixels a side
 _SCENE_CHANGE: Final = 24.0  # mean absolute difference, of 255, from the last kept frame
 
@@ -53,7 +51,7 @@ def looks_like_video(head: bytes) -> bool:
     """Whether a file that starts with `head` (12 bytes) may be an MP4, QuickTime, WebM or MKV."""
     if head.startswith(b"\x1a\x45\xdf\xa3"):
         return True
-    return head[4:8] == b"ftyp" and head[8:12] not in _STILL_BRANDS
+    return head[4:8] == b"ftyp" and head[8:12] not in STILL_BRANDS
 
 
 def promises_video(path: str) -> bool:

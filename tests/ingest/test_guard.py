@@ -15,7 +15,7 @@ from ingest.survey import RemovalGuard
 if TYPE_CHECKING:
     from tests.shop import Shop
 
-_GUARD = RemovalGuard(share=0.2, at_least=50)
+_GUARD = RemovalGuard(share=0.2, at_least=50, last_root="")
 
 
 @pytest.mark.parametrize(
@@ -181,3 +181,33 @@ def test_a_model_change_waits_for_the_whole_folder(
     space = shop.snapshot().space
     assert space is not None
     assert space.spec == "other"
+
+
+def test_an_empty_mount_point_is_not_an_empty_catalogue(shop: Shop) -> None:
+    shop.photos(3)
+    shop.ingest()
+    disk = shop.images.with_name("disk")
+    shop.images.rename(disk)
+    shop.images.mkdir()  # the folder the disk was mounted on
+    run = shop.run()
+    assert (run.state, run.error_code) == ("failed", "mass_removal_refused")
+    assert "mounted" in (run.message or "")
+    assert set(shop.states().values()) == {"indexed"}
+    shop.images.rmdir()
+    disk.rename(shop.images)
+    assert shop.ingest().counters.planned == 0
+    for photo in shop.images.iterdir():
+        photo.unlink()
+    assert shop.ingest().counters.removed == 3, "the same folder, emptied, is meant"
+
+
+def test_a_missing_marker_refuses_the_run_where_one_is_asked_for(shop: Shop) -> None:
+    shop.photos(3)
+    marked = shop.settings(require_root_marker=True)
+    run = shop.run(marked)
+    assert (run.state, run.error_code) == ("failed", "image_folder_unreadable")
+    assert "LOOKALIKE_REQUIRE_ROOT_MARKER" in (run.message or "")
+    assert shop.states() == {}
+    shop.write(".lookalike-root", "")
+    assert shop.ingest(marked).counters.new == 3
+    assert set(shop.states()) == {"0000.png", "0001.png", "0002.png"}

@@ -229,7 +229,7 @@ def test_a_snapshot_taken_before_a_merge_goes_on_answering(shop: Shop) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_random_days_leave_a_store_that_equals_the_folder(shop: Shop, seed: int) -> None:
-    dice = random.Random(seed)  # noqa: S311  # the same each time
+    dice = random.Random(seed)  # the same each time
     names = [f"{folder}p{number}.png" for folder in ("", "a/", "b/") for number in range(4)]
     held = shop.snapshot()
     for _ in range(14):

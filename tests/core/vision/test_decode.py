@@ -8,6 +8,7 @@ import struct
 import zlib
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -26,6 +27,8 @@ from core.vision.decode import (
     decode_image,
     looks_like_image,
 )
+
+pillow_heif.register_heif_opener(thumbnails=False)  # for writing the pictures of these tests
 
 LIMITS = DecodeLimits(4_000_000, 10_000_000, "LOOKALIKE_MAX_UPLOAD_MB")
 LOSSLESS = ("PNG", "BMP", "TIFF")
@@ -217,7 +220,7 @@ def test_a_picture_cut_short_anywhere_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_flipped_bytes_give_a_picture_or_one_of_our_errors(name: str) -> None:
-    source = random.Random(name)  # noqa: S311 - not for secrets
+    source = random.Random(name)
     noise = np.random.default_rng(2).integers(0, 256, (30, 30, 3), dtype=np.uint8)
     whole = _encode(Image.fromarray(noise), name)
     for _ in range(300):
