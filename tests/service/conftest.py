@@ -11,6 +11,8 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
@@ -33,12 +35,13 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parents[2]
 Draw: TypeAlias = "Callable[..., bytes]"
 WaitFor: TypeAlias = "Callable[..., None]"
+CLIP = "ViT-S-32-alt"  # the smallest architecture open_clip ships
 SHAPES = ("ellipse", "rectangle")
 
 
 def draw(seed: int, kind: str = "JPEG", size: tuple[int, int] = (120, 100)) -> bytes:
     """A picture of its own for each seed, the same each time."""
-    dice = random.Random(seed)  # noqa: S311  # the same each time
+    dice = random.Random(seed)  # the same each time
     image = Image.new("RGB", size, _colour(dice))
     pen = ImageDraw.Draw(image)
     for _ in range(6):
@@ -146,6 +149,83 @@ def client(stocked: Shop) -> Iterator[TestClient]:
     """The service over the stocked shop."""
     with stocked.open() as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A shop of 24 photos of 8 products, all but the last two described; no test changes it."""
+    shop = build_shop(tmp_path_factory.mktemp("labelled"))
+    stock_labelled(shop)
+    return shop
+
+
+def stock_labelled(shop: Shop) -> None:
+    """Three photos each of eight products, seeded 0 to 23."""
+    rows = ["path,product_id,category,colour,note"]
+    for seed in range(24):
+        shop.put(f"p/{seed}.jpg", draw(seed))
+        product = seed // 3
+        category, colour = ("shoes", "bags")[product % 2], ("red", "blue", "a:b, c")[product % 3]
+        if product < 6:
+            rows.append(f'p/{seed}.jpg,product-{product},{category},"{colour}",')
+        elif product == 6:
+            rows.append(f"p/{seed}.jpg,product-{product},,,only here")
+    shop.put("products.csv", "\n".join(rows).encode())
+    shop.ingest()
+
+
+@pytest.fixture(scope="session")
+def labelled_client(labelled: Shop) -> Iterator[TestClient]:
+    """The service over the labelled shop."""
+    with labelled.open() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def clip_shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """The labelled photos under the smallest open_clip architecture with seeded weights."""
+    import open_clip  # noqa: PLC0415  # heavy, and most tests do without
+    import torch  # noqa: PLC0415
+
+    folder = tmp_path_factory.mktemp("clip")
+    torch.manual_seed(1)
+    weights = folder / "clip.pt"
+    torch.save(open_clip.create_model(CLIP).state_dict(), weights)
+    shop = build_shop(folder)
+    shop = Shop(shop.with_settings(model=f"open_clip:{CLIP}", model_weights=weights, device="cpu"))
+    stock_labelled(shop)
+    return shop
+
+
+@pytest.fixture(scope="session")
+def clip_client(clip_shop: Shop) -> Iterator[TestClient]:
+    """The service over a shop whose model reads text."""
+    with clip_shop.open() as client:
+        yield client
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Iterator[str]:
+    """The address of a web server of the photos `/0.jpg` to `/9.jpg` and of `/notes.txt`."""
+    folder = tmp_path / "web"
+    folder.mkdir()
+    for seed in range(10):
+        (folder / f"{seed}.jpg").write_bytes(draw(seed))
+    (folder / "notes.txt").write_text("no picture at all")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietFiles, directory=folder))
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+class QuietFiles(SimpleHTTPRequestHandler):
+    """Serves a folder and keeps the tests' output clean."""
+
+    def log_message(self, *_: Any) -> None:
+        pass
 
 
 def wait_for(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
