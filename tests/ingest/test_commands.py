@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import threading
 from io import StringIO
@@ -31,11 +32,16 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _signals_as_before() -> Iterator[None]:
+def _process_as_before() -> Iterator[None]:
+    """Put back what a command sets up for a process of its own: signals and logs."""
     kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
     yield
     for number, handler in kept.items():
         signal.signal(number, handler)
+    root.setLevel(level)
+    root.handlers[:] = handlers
 
 
 @pytest.fixture

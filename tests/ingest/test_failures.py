@@ -34,7 +34,7 @@ _BAD = {
     "cut.png": (picture_bytes(3, (200, 200))[:150], "damaged_image"),
     "cut.jpg": (picture_bytes(4, (200, 200), "JPEG")[:900], "damaged_image"),
     "bomb.png": (_bomb(30_000), "image_too_large"),
-    "magic-only.gif": (b"GIF89a", "not_an_image"),
+    "magic-only.gif": (b"GIF89a", "damaged_image"),
 }
 
 
