@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 LOCKED := requirements.txt requirements-dev.txt constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all check fix bench lock clean
+.PHONY: help setup run test test-all test-faults check fix bench lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ test: setup ## Check the code and run the tests
 test-all: setup ## The tests, the slow ones too
 	$(MAKE) check
 	$(BIN)/pytest --cov
+
+test-faults: setup ## Every fault at every step, for an hour
+	$(BIN)/pytest tests/faults --timeout 3600
 
 check: setup ## Lint, types, import directions; changes nothing
 	$(BIN)/ruff format --check .
