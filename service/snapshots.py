@@ -108,9 +108,12 @@ class SnapshotKeeper:
             self.refresh()
 
     def _advance(self) -> None:
-        generation = self._catalog.generation()
+        generation, store_id = self._catalog.generation(), self._catalog.store_id()
         view = self._view
-        if view is not None and generation == view.snapshot.generation:
+        if view is not None and (generation, store_id) == (
+            view.snapshot.generation,
+            view.snapshot.store_id,
+        ):
             self._problem = None
             return
         refused, retry_at = self._refused

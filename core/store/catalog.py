@@ -41,6 +41,10 @@ class Catalog:
         """How many states have been published."""
         return int(self.get_note("generation") or 0)
 
+    def store_id(self) -> str:
+        """Names this store; one that is made anew in its place has another name."""
+        return str(self.get_note("store_id"))
+
     # Spaces
 
     def live_space(self) -> Space | None:
@@ -207,8 +211,8 @@ class Catalog:
 
     def set_note(self, key: str, value: str | float) -> None:
         """Keep a fact under `key`."""
-        if key == "generation":
-            raise StoreError("The generation only grows, by publishing.")
+        if key in ("generation", "store_id"):
+            raise StoreError(f"The {key} is not for setting.")
         with self.database.writing() as connection:
             connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 

@@ -24,7 +24,7 @@ _BUSY_TIMEOUT_S: Final = 60.0
 
 _SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-INSERT INTO meta VALUES ('generation', 0);
+INSERT INTO meta VALUES ('generation', 0), ('store_id', hex(randomblob(8)));
 
 CREATE TABLE spaces (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -129,13 +129,24 @@ CREATE INDEX runs_by_state ON runs (state);
 
 
 class Database:
-    """One connection to a catalog, safe to share between threads."""
+    """One connection to a catalog, safe to share between threads.
+
+    It follows the file's name: where another file took the place of the one it opened, it opens
+    that; where the file is gone it says so, for an open file would go on as if nothing happened.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.RLock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(_cannot_open(path, error)) from error
+        self._connect()
+
+    def _connect(self) -> None:
+        path = self._path
+        try:
             self._connection = sqlite3.connect(
                 path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
             )
@@ -144,6 +155,7 @@ class Database:
         try:
             self._connection.row_factory = sqlite3.Row
             self._prepare()
+            self._file = _identity(path)
         except sqlite3.Error as error:
             self._connection.close()
             if _is_damage(error):
@@ -152,6 +164,17 @@ class Database:
         except StoreError:
             self._connection.close()
             raise
+
+    def _follow_file(self) -> None:
+        found = _identity(self._path)
+        if found is None:
+            raise StoreError(
+                f"{self._path} is gone; the folder is LOOKALIKE_STORE_DIR. What was read before is "
+                "answered from memory until it is back."
+            )
+        if found != self._file:
+            self._connection.close()
+            self._connect()
 
     def close(self) -> None:
         """Close the connection; the last one to close folds the write-ahead log in."""
@@ -169,6 +192,7 @@ class Database:
             if self._connection.in_transaction:
                 yield self._connection
                 return
+            self._follow_file()
             self._connection.execute("BEGIN")
             try:
                 yield self._connection
@@ -176,13 +200,15 @@ class Database:
                 self._connection.rollback()
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self, *, prepared: bool = True) -> Iterator[sqlite3.Connection]:
         """Commit what the block did, all of it or, on any error, none.
 
         Raises:
             StoreError: the file cannot be written, or is damaged.
         """
         with self._lock, self._told_apart():
+            if prepared:
+                self._follow_file()
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -222,12 +248,21 @@ class Database:
             self._create()
 
     def _create(self) -> None:
-        with self.writing() as connection:
+        with self.writing(prepared=False) as connection:
             # Another process may have created the tables while this one waited for the lock.
             if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
                 for statement in _SCHEMA.split(";\n"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells one file from another under the same name; None: there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def damaged_catalog(path: Path, error: Exception) -> str:

@@ -18,6 +18,19 @@ if TYPE_CHECKING:
 
 _ACTIVE = "state IN ('queued', 'running')"
 
+TOTALLED = (
+    "scanned",
+    "hashed",
+    "embedded",
+    "new",
+    "modified",
+    "moved",
+    "revived",
+    "removed",
+    "failed",
+)
+"""The counters of `RunCounters` that `RunTotals` adds up."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -27,6 +40,17 @@ class Outcome:
     message: str
     error_code: str | None = None
     warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class RunTotals:
+    """All runs there ever were, added up."""
+
+    states: dict[RunState, int]  # how many runs are in each
+    counters: dict[str, int]  # the `TOTALLED` ones
+    bytes_read: int
+    last_success_at: float | None  # seconds since the epoch; None: there was none
+    last_duration_s: float  # of the last run that ended
 
 
 class RunInProgressError(BusyError):
@@ -147,6 +171,32 @@ class RunLog:
             ).fetchall()
             total = connection.execute(f"SELECT count(*) FROM runs {where}", values).fetchone()[0]
             return [_run(row) for row in rows], total
+
+    def totals(self) -> RunTotals:
+        """All runs added up, for dashboards."""
+        sums = ", ".join(
+            f"coalesce(sum(json_extract(counters, '$.{name}')), 0) AS {name}"
+            for name in (*TOTALLED, "bytes_read")
+        )
+        states = dict.fromkeys(RunState, 0)
+        with self._database.reading() as connection:
+            for row in connection.execute("SELECT state, count(*) AS n FROM runs GROUP BY state"):
+                states[RunState(row["state"])] = row["n"]
+            summed = connection.execute(f"SELECT {sums} FROM runs").fetchone()
+            success = connection.execute(
+                "SELECT max(finished_at) FROM runs WHERE state = 'succeeded'"
+            ).fetchone()[0]
+            ended = connection.execute(
+                "SELECT finished_at - started_at FROM runs WHERE finished_at IS NOT NULL "
+                "AND started_at IS NOT NULL ORDER BY id DESC LIMIT 1"
+            ).fetchone()
+        return RunTotals(
+            states,
+            {name: summed[name] for name in TOTALLED},
+            summed["bytes_read"],
+            success,
+            ended[0] if ended else 0.0,
+        )
 
     def active(self) -> Run | None:
         """The run going on, else the one queued, else None."""

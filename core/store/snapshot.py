@@ -54,6 +54,7 @@ class Snapshot:
     index: FaissIndex | None = None
     index_id: int | None = None  # the index record that was followed
     index_problem: str | None = None  # why its file could not be used
+    store_id: str = ""  # another one where another store took this one's place
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -216,9 +217,10 @@ def read_snapshot(catalog: Catalog, previous: Snapshot | None = None) -> Snapsho
 def _read(catalog: Catalog, connection: sqlite3.Connection, previous: Snapshot | None) -> Snapshot:
     generation = catalog.generation()
     space = catalog.live_space()
+    store_id = catalog.store_id()
     if space is None:
-        return Snapshot(generation)
-    if previous is None or previous.space is None or previous.space.id != space.id:
+        return Snapshot(generation, store_id=store_id)
+    if previous is None or (previous.store_id, previous.space) != (store_id, space):
         previous = Snapshot(-1, space, vectors=StoredVectors(space, catalog.store_dir))
     assert previous.vectors is not None  # noqa: S101  # a snapshot with a space has them
     vectors = previous.vectors.refreshed(
@@ -228,7 +230,7 @@ def _read(catalog: Catalog, connection: sqlite3.Connection, previous: Snapshot |
     index, index_id, problem = _follow_index(
         previous, latest_index(connection, space.id), vectors, change, catalog.store_dir
     )
-    return Snapshot(generation, space, change.table, vectors, index, index_id, problem)
+    return Snapshot(generation, space, change.table, vectors, index, index_id, problem, store_id)
 
 
 def _follow_index(

@@ -137,11 +137,11 @@ def test_one_connection_may_be_shared_by_threads(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
         with catalog.database.reading() as connection:
-            assert connection.execute("SELECT count(*) FROM meta").fetchone()[0] == 201
+            assert connection.execute("SELECT count(*) FROM meta").fetchone()[0] == 202
 
 
 def test_the_generation_is_no_ordinary_note(tmp_path: Path) -> None:
-    with closing(Catalog(tmp_path)) as catalog, pytest.raises(StoreError, match="publishing"):
+    with closing(Catalog(tmp_path)) as catalog, pytest.raises(StoreError, match="not for setting"):
         catalog.set_note("generation", 9)
 
 
