@@ -26,7 +26,7 @@ _MOST_CATEGORIES: Final = 3
 _MOST_TAGS: Final = 10
 _LEAST_CATEGORY: Final = 0.05
 _LEAST_TAG: Final = 0.3  # share of the vote, for a value of the neighbours
-_LEAST_CLASS: Final = 0.1  # share of belief, for a label or class
+_LEAST_CLASS: Final = 0.3  # share of belief, for a label or class; less is often nonsense
 _MOST_TAG_CHARACTERS: Final = 40  # longer values are sentences, not tags
 _NO_TAGS: Final = frozenset((CATEGORY, "colour", "color"))  # told elsewhere
 
@@ -81,7 +81,9 @@ class Describer:
 
 
 def _trait(prediction: Prediction) -> Trait:
-    return Trait(prediction.label, prediction.score, prediction.source)
+    # ImageNet's classes come with all their synonyms.
+    name = prediction.label.partition(",")[0]
+    return Trait(name, prediction.score, prediction.source)
 
 
 def _category(snapshot: Snapshot, look: Look) -> list[Trait]:
