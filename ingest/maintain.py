@@ -43,6 +43,7 @@ _MERGE_COUNT: Final = 8  # segments of one size class that are merged into one o
 _MERGED_ROWS: Final = 65_536  # larger segments are left as they are
 _REBUILD_SHARE: Final = 0.1  # of a saved index: once so much changed, it is saved anew
 _REBUILD_LEAST: Final = 1_000
+_LOOKED_AT_NOTE: Final = "index_looked_at"
 
 
 def collect_orphans(catalog: Catalog) -> list[Path]:
@@ -109,7 +110,32 @@ def merge_segments(catalog: Catalog, space: Space) -> int:
 
 
 def save_index(catalog: Catalog, space: Space, exact_up_to: int) -> bool:
-    """Save an index over the space if the last one is missing, damaged or far behind."""
+    """Save an index over the space if the last one is missing, damaged or far behind.
+
+    Looking is as dear as a reader's start, so nothing is read while nothing has changed.
+    """
+    if catalog.get_note(_LOOKED_AT_NOTE) == _index_state(catalog, space):
+        return False
+    saved = _save_index(catalog, space, exact_up_to)
+    catalog.set_note(_LOOKED_AT_NOTE, _index_state(catalog, space))
+    return saved
+
+
+def _index_state(catalog: Catalog, space: Space) -> str:
+    """What changes with the catalogue and with anything that touches the index file."""
+    with catalog.database.reading() as connection:
+        record = index_record.latest_index(connection, space.id)
+        generation = catalog.generation()
+    file = "none"
+    if record is not None:
+        try:
+            file = stat_signature(index_record.index_path(catalog.store_dir, record.file))
+        except OSError:
+            file = "missing"
+    return f"{space.id} {generation} {file}"
+
+
+def _save_index(catalog: Catalog, space: Space, exact_up_to: int) -> bool:
     snapshot = read_snapshot(catalog)
     if snapshot.space is None or snapshot.vectors is None or snapshot.space.id != space.id:
         return False
