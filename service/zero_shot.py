@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 SOURCE: Final = "zero-shot"
 
-_SENTENCES: Final = ("a photo of a {}.", "a product photo of a {}.", "a close-up photo of a {}.")
+_SENTENCES: Final = ("a photo of a {}.", "a product photo of a {}.")
+_TEXTS_AT_ONCE: Final = 32
+"""Sentences in one pass; uploads wait for no more than that while the labels are embedded."""
 _SCALE: Final = 100.0
 _MOST_MODELS: Final = 2
 """Models whose label vectors are kept: while a model is replaced there are two."""
@@ -64,9 +66,12 @@ class ZeroShot:
         return await asyncio.shield(task)
 
     async def _embed_labels(self, embedder: Embedder) -> NDArray[np.float32]:
-        return label_vectors(
-            self.labels, await self._batcher.embed_texts(embedder, sentences(self.labels))
-        )
+        texts = sentences(self.labels)
+        rows = [
+            await self._batcher.embed_texts(embedder, texts[start : start + _TEXTS_AT_ONCE])
+            for start in range(0, len(texts), _TEXTS_AT_ONCE)
+        ]
+        return label_vectors(self.labels, np.concatenate(rows))
 
 
 def sentences(labels: Sequence[str]) -> list[str]:

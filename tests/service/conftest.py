@@ -192,7 +192,8 @@ def clip_shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     weights = folder / "clip.pt"
     torch.save(open_clip.create_model(CLIP).state_dict(), weights)
     shop = build_shop(folder)
-    shop = Shop(shop.with_settings(model=f"open_clip:{CLIP}", model_weights=weights, device="cpu"))
+    model = {"model": f"open_clip:{CLIP}", "model_weights": weights, "device": "cpu"}
+    shop = Shop(shop.with_settings(**model, labels="red shoe, blue bag"))
     stock_labelled(shop)
     return shop
 
