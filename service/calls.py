@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypedDict, Typ
 
 import httpx
 
+from core.records import printable
 from service.schemas.compare import CompareAnswer, PingAnswer
 from service.schemas.describe import DescribeAnswer
 from service.schemas.embeddings import EmbeddingsAnswer
@@ -281,7 +282,7 @@ def _file(picture: Picture) -> tuple[str, bytes]:
     if isinstance(picture, bytes):
         return "upload", picture
     path = Path(picture)
-    return path.name, path.read_bytes()
+    return printable(path.name), path.read_bytes()
 
 
 def _files(pictures: Sequence[Picture]) -> list[tuple[str, tuple[str, bytes]]]:
