@@ -15,9 +15,9 @@ import numpy as np
 
 from core.errors import DamagedSegmentError
 from core.store import files
-from core.store.commit import bump_generation
 from core.store.index import record as index_record
 from core.store.index.faiss import build_index
+from core.store.publish import bump_generation
 from core.store.segments import (
     FOLDER,
     SegmentRecord,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from core.errors import StoreError
 from core.records import FileStat, Item, ItemState, KnownFile, Space, SpaceState
-from core.store.commit import apply_commit, bump_generation
 from core.store.database import CATALOG_FILE, Database
+from core.store.publish import apply_commit, bump_generation
 from core.store.runs import RunLog
 from core.store.segments import SegmentRecord
 
