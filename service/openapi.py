@@ -1,4 +1,4 @@
-"""The service's own description, with the problem document among its schemas."""
+"""The service's own description: with the form of every error, and a request to try."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi.openapi.utils import get_openapi
 
+from service.examples import add_curl_lines
 from service.schemas.pairs import PairsRequest
 from service.schemas.problem import Problem
 from service.schemas.query import SearchRequest
@@ -14,6 +15,11 @@ from service.schemas.query import SearchRequest
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+_DESCRIPTION: Final = (
+    "Every error is a problem document (RFC 9457) with a stable `code`. Each route names its own; "
+    "any may also answer `not_found` (404), `method_not_allowed` (405), `bad_request` (400: a "
+    "form that cannot be read), `upload_too_large` (413) or `internal_error` (500)."
+)
 _REFERENCE: Final = "#/components/schemas/{model}"
 
 
@@ -30,6 +36,8 @@ def describe(app: FastAPI) -> None:
                 described = model.model_json_schema(ref_template=_REFERENCE)
                 parts.update(described.pop("$defs", {}))
                 parts[model.__name__] = described
+            schema["info"]["description"] = _DESCRIPTION
+            add_curl_lines(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 

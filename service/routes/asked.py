@@ -19,6 +19,7 @@ PICTURE_PROBLEMS: Mapping[str, int] = {
     "upload_too_large": 413,
     "unusable_vector": 422,
     "model_error": 503,
+    "out_of_device_memory": 503,
     "not_ready": 503,
 }
 """What may be wrong with an upload, or with the service it came to."""

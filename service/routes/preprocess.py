@@ -12,7 +12,7 @@ from service.disconnect import unless_gone
 from service.folder_status import read_status
 from service.routes.runs import accepted, run_answer
 from service.schemas.problem import problems
-from service.schemas.runs import FolderStatusAnswer, PreprocessAnswer
+from service.schemas.runs import FolderStatusAnswer, PreprocessAnswer, RunAnswer
 
 router = APIRouter(prefix="/api/v1/preprocess", tags=["ingest"])
 
@@ -37,9 +37,21 @@ async def run_options(
     response_model=PreprocessAnswer,
     responses={
         **problems(
-            run_in_progress=409, mass_removal_refused=409, run_cancelled=409, no_ingest_daemon=503
+            run_in_progress=409,
+            mass_removal_refused=409,
+            run_cancelled=409,
+            run_interrupted=503,
+            run_failed=500,
+            image_folder_unreadable=503,
+            model_load_failed=503,
+            out_of_device_memory=503,
+            io_error=503,
+            no_ingest_daemon=503,
         ),
-        202: {"description": "With `wait=false`: the run is queued; `Location` follows it."},
+        202: {
+            "description": "With `wait=false`: the run is queued; `Location` follows it.",
+            "model": RunAnswer,
+        },
     },
 )
 async def preprocess(

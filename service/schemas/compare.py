@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 class PingAnswer(BaseModel):
     """The service is there."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {"message": "pong"}})
+
     message: str = "pong"
 
 

@@ -37,11 +37,17 @@ class HealthAnswer(BaseModel):
 class LiveAnswer(BaseModel):
     """The process answers."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {"status": "alive"}})
+
     status: Literal["alive"] = "alive"
 
 
 class ReadyAnswer(BaseModel):
     """The service can be sent requests."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"status": "ready", "generation": 42, "warnings": []}}
+    )
 
     status: Literal["ready"] = "ready"
     generation: int

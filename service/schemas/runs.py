@@ -68,6 +68,8 @@ class RunAnswer(BaseModel):
 class RunList(BaseModel):
     """The newest runs."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {"runs": [_RUN_EXAMPLE], "total": 17}})
+
     runs: list[RunAnswer]
     total: int
 
