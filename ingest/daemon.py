@@ -39,7 +39,7 @@ class Daemon:
         self._settings = settings
         self._stop = stop
         self._catalog = Catalog(settings.store_dir)
-        self._model = RunModel(settings, self._catalog)
+        self._model = RunModel(settings)
         self._scheduler = BackgroundScheduler()
         self._heartbeat = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 

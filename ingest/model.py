@@ -17,27 +17,26 @@ if TYPE_CHECKING:
 class RunModel:
     """Names the model's space at once, from what an earlier load noted; loads when asked."""
 
-    def __init__(self, settings: Settings, catalog: Catalog) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._source = ModelSource.from_settings(settings)
-        self._catalog = catalog
         self._embedder: Embedder | None = None
         self._loaded: str | None = None  # the note that names what is loaded
 
-    def identity(self) -> ModelIdentity:
+    def identity(self, catalog: Catalog) -> ModelIdentity:
         """What names the model's space.
 
         Raises:
             ModelError: the model is unknown or cannot be loaded.
         """
-        note = self._catalog.get_note(self._note())
+        note = catalog.get_note(self._note())
         if note is None:
-            self.embedder()
-            note = self._catalog.get_note(self._note())
+            self.embedder(catalog)
+            note = catalog.get_note(self._note())
         # The service may work in another folder.
         weights = self._source.weights.resolve() if self._source.weights else None
         return ModelIdentity(spec=self._source.spec, weights=weights, **json.loads(str(note)))
 
-    def embedder(self) -> Embedder:
+    def embedder(self, catalog: Catalog) -> Embedder:
         """The loaded model.
 
         Raises:
@@ -52,7 +51,7 @@ class RunModel:
                 "dimension": self._embedder.dimension,
                 "default_threshold": self._embedder.default_threshold,
             }
-            self._catalog.set_note(note, json.dumps(facts))
+            catalog.set_note(note, json.dumps(facts))
         return self._embedder
 
     def _note(self) -> str:

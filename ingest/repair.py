@@ -46,8 +46,8 @@ def repair_store(
     with IngestLock(settings.store_dir):
         mended = _set_damaged_catalog_aside(settings.store_dir)
         with closing(Catalog(settings.store_dir)) as catalog:
-            model = RunModel(settings, catalog)
-            space = catalog.ensure_space(model.identity())
+            model = RunModel(settings)
+            space = catalog.ensure_space(model.identity(catalog))
             if not catalog.segments():
                 # A new catalog, or an empty one beside segments that some other catalog named.
                 kept = _adopt_segments(catalog, space)

@@ -221,8 +221,10 @@ def _kind_of_change(known: KnownFile | None, md5: bytes) -> str | None:
         return "new"
     if known.state is ItemState.MISSING:
         return "revived" if known.md5 == md5 else "modified"
-    if known.state is ItemState.FAILED or known.md5 != md5:
+    if known.md5 != md5:
         return "modified"
+    if known.state is ItemState.FAILED and not known.has_vector:
+        return "modified"  # tried again, with success
     return None
 
 

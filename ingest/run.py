@@ -93,7 +93,7 @@ class IngestRun:
 
     def _work(self, progress: Progress) -> None:
         settings, catalog, options = self.settings, self.catalog, self.run.options
-        space = catalog.ensure_space(self.model.identity())
+        space = catalog.ensure_space(self.model.identity(catalog))
         maintain.collect_orphans(catalog)
         self.warnings += maintain.mark_damaged(catalog)
         if settings.require_root_marker:
@@ -182,7 +182,7 @@ class IngestRun:
         if first is None:
             return  # nothing needs the model, so it is never loaded
         with progress.stage("load_model"):
-            embedder = self.model.embedder()
+            embedder = self.model.embedder(self.catalog)
         if embedder.fingerprint != space.fingerprint:
             raise StoreModelError(
                 f"{embedder.spec} loaded with other weights than its file had a moment ago; run "

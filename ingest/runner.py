@@ -23,8 +23,9 @@ def run_now(
     trigger: str,
     stop: threading.Event,
     show: Callable[[RunCounters], None] | None = None,
+    model: RunModel | None = None,
 ) -> Run:
-    """Do one run and give its closed row.
+    """Do one run and give its closed row; a `model` from an earlier run need not load again.
 
     Raises:
         BusyError: another ingester holds the store.
@@ -36,7 +37,7 @@ def run_now(
         try:
             catalog.runs.interrupt_orphans()
             run = catalog.runs.start(options, trigger)
-            model = RunModel(settings, catalog)
+            model = model or RunModel(settings)
             return IngestRun(settings, catalog, run, model, stop, show).execute()
         finally:
             catalog.close()

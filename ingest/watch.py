@@ -9,6 +9,7 @@ from watchfiles import watch
 
 from core.errors import BusyError, SourceError
 from core.records import RunOptions
+from ingest.model import RunModel
 from ingest.runner import run_now
 
 if TYPE_CHECKING:
@@ -45,18 +46,19 @@ def watch_folder(settings: Settings, stop: threading.Event, debounce_s: float) -
         rust_timeout=250,
     )
     due = True
+    model = RunModel(settings)  # loaded once for all the runs
     for changes in events:
         due = due or bool(changes)
         if due and not stop.is_set():
-            run = _run_when_free(settings, stop)
+            run = _run_when_free(settings, stop, model)
             due = run is None
             if run is not None:
                 yield run
 
 
-def _run_when_free(settings: Settings, stop: threading.Event) -> Run | None:
+def _run_when_free(settings: Settings, stop: threading.Event, model: RunModel) -> Run | None:
     try:
-        return run_now(settings, RunOptions(), "watch", stop)
+        return run_now(settings, RunOptions(), "watch", stop, model=model)
     except BusyError:
         logger.info("Another ingester is at work; trying again.")
         stop.wait(_BUSY_RETRY_S)

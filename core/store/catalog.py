@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from core.errors import StoreError
 from core.records import FileStat, Item, ItemState, KnownFile, Space, SpaceState
+from core.store.browse import ItemFilter
 from core.store.database import CATALOG_FILE, Database
 from core.store.publish import apply_commit, bump_generation
 from core.store.runs import RunLog
@@ -60,6 +61,12 @@ class Catalog:
         with self.database.writing() as connection:
             live = connection.execute("SELECT id FROM spaces WHERE state = 'live'").fetchone()
             state = SpaceState.BUILDING if live else SpaceState.LIVE
+            # A space that was being built for a model since given up is as good as retired.
+            connection.execute(
+                "UPDATE spaces SET state = 'retired', retired_at = ? "
+                "WHERE state = 'building' AND fingerprint != ?",
+                (time.time(), identity.fingerprint),
+            )
             connection.execute(
                 "INSERT INTO spaces (fingerprint, spec, weights, dimension, default_threshold, "
                 "state) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (fingerprint) DO UPDATE SET "
@@ -152,9 +159,12 @@ class Catalog:
         with self.database.reading() as connection:
             yield from map(_known_file, connection.execute(_KNOWN_FILES, (space_id,)))
 
-    def items(self, state: ItemState | None, limit: int, offset: int = 0) -> tuple[list[Item], int]:
-        """Items in the order of their paths, and how many there are in that state."""
-        where, values = ("WHERE state = ?", [state]) if state else ("", [])
+    def items(
+        self, wanted: ItemFilter | ItemState | None, limit: int, offset: int = 0
+    ) -> tuple[list[Item], int]:
+        """Items in the order of their paths, and how many there are of that kind."""
+        only = wanted if isinstance(wanted, ItemFilter) else ItemFilter(wanted)
+        where, values = only.condition()
         with self.database.reading() as connection:
             rows = connection.execute(
                 f"SELECT * FROM items {where} ORDER BY path LIMIT ? OFFSET ?",

@@ -136,7 +136,7 @@ class _Step:
             "VALUES (?, ?, 'failed', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
             "ON CONFLICT (path) DO UPDATE SET state = 'failed', size = excluded.size, "
             "mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns, "
-            "suspect = excluded.suspect, md5 = excluded.md5, "
+            "suspect = excluded.suspect, md5 = coalesce(excluded.md5, md5), "
             "reason_code = excluded.reason_code, reason = excluded.reason, "
             "generation = excluded.generation, updated_at = excluded.updated_at",
             (
