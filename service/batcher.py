@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from core.errors import LookalikeError, ModelError, UnusableVectorError
+from service.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +47,7 @@ class _PictureJob:
     pixels: NDArray[np.uint8]  # [size, size, 3]
     classes: int  # how many of the model's own to name
     result: Future[Seen] = field(default_factory=Future)
+    queued_at: float = field(default_factory=time.perf_counter)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +57,7 @@ class _TextJob:
     embedder: Embedder
     texts: Sequence[str]
     result: Future[NDArray[np.float32]] = field(default_factory=Future)  # [n, d], unit length
+    queued_at: float = field(default_factory=time.perf_counter)
 
 
 _Job: TypeAlias = _PictureJob | _TextJob
@@ -62,10 +66,11 @@ _Job: TypeAlias = _PictureJob | _TextJob
 class Batcher:
     """The queue before the model and the thread that runs it."""
 
-    def __init__(self, batch_size: int) -> None:
+    def __init__(self, batch_size: int, metrics: Metrics | None = None) -> None:
         self.forwards = 0  # passes of pictures so far
         self.pictures = 0  # pictures so far
         self._batch_size = batch_size
+        self._metrics = metrics or Metrics()
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -158,11 +163,17 @@ class Batcher:
                 self._forward([job])
 
     def _run(self, batch: list[_Job]) -> None:
+        for job in batch:
+            waited_s = time.perf_counter() - job.queued_at
+            self._metrics.stage_seconds.labels("queue").observe(waited_s)
         pictures = [job for job in batch if isinstance(job, _PictureJob)]
         if not pictures:
-            _read([job for job in batch if isinstance(job, _TextJob)])
+            with self._metrics.stage("forward"):
+                _read([job for job in batch if isinstance(job, _TextJob)])
             return
-        seen = _look_at(pictures)
+        with self._metrics.stage("forward"):
+            seen = _look_at(pictures)
+        self._metrics.batch_pictures.observe(len(pictures))
         self.forwards += 1
         self.pictures += len(batch)
         for job, one in zip(pictures, seen, strict=True):

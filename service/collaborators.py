@@ -15,10 +15,13 @@ from core.store.catalog import Catalog
 from service.batcher import Batcher
 from service.comparer import Comparer
 from service.describer import Describer
+from service.duplicates import DuplicateFinder
 from service.embeddings import EmbeddingMaker
 from service.fetch import Fetcher, FetchLimits
 from service.labels import read_labels
 from service.looking import Looker
+from service.metrics import Metrics
+from service.pace import PaceMeter
 from service.pair_model import PairModel
 from service.pairs import PairScorer
 from service.pictures import Pictures
@@ -58,6 +61,9 @@ class Collaborators:
     pairs: PairScorer
     comparer: Comparer
     desk: RunDesk
+    metrics: Metrics
+    pace: PaceMeter  # of the run going on
+    duplicates: DuplicateFinder
     supervisor: Supervisor | None  # of the ingest daemon; None: it runs elsewhere
 
     @classmethod
@@ -70,14 +76,15 @@ class Collaborators:
         """
         catalog = Catalog(settings.store_dir)
         keeper = SnapshotKeeper(settings)
-        batcher = Batcher(settings.batch_size)
+        metrics = Metrics()
+        batcher = Batcher(settings.batch_size, metrics)
         workers = ThreadPoolExecutor(
             min(_MOST_WORKERS, os.cpu_count() or 1), thread_name_prefix="pictures"
         )
         fetcher = Fetcher(FetchLimits.from_settings(settings))
         pair_model = PairModel(settings, keeper, batcher)
         references = References(settings, fetcher, workers)
-        looker = Looker(settings, batcher, workers)
+        looker = Looker(settings, batcher, workers, metrics)
         zero_shot = ZeroShot(read_labels(settings.labels), batcher)
         pictures = Pictures(settings, catalog)
         pairs = PairScorer(settings, pair_model, references, catalog, workers)
@@ -88,7 +95,7 @@ class Collaborators:
             batcher=batcher,
             workers=workers,
             looker=looker,
-            searcher=Searcher(settings, keeper, workers),
+            searcher=Searcher(settings, keeper, workers, metrics),
             queries=QueryMaker(settings, looker, batcher, references, pictures, catalog, workers),
             embeddings=EmbeddingMaker(settings, looker, batcher, zero_shot, catalog, workers),
             describer=Describer(zero_shot, workers),
@@ -98,6 +105,9 @@ class Collaborators:
             pairs=pairs,
             comparer=Comparer(settings, pairs, workers),
             desk=RunDesk(catalog, keeper, supervises=supervisor is not None),
+            metrics=metrics,
+            pace=PaceMeter(),
+            duplicates=DuplicateFinder(),
             supervisor=supervisor,
         )
 
@@ -129,6 +139,7 @@ class Collaborators:
     def _stop(self) -> None:
         if self.supervisor is not None:
             self.supervisor.stop()
+        self.duplicates.stop()
         self.pair_model.stop()
         self.batcher.stop()
         self.keeper.stop()

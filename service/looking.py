@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from core.settings import Settings
     from core.vision.embedder import Embedder, Prediction
     from service.batcher import Batcher
+    from service.metrics import Metrics
     from service.questions import Crop
 
 
@@ -33,10 +34,13 @@ class Look:
 class Looker:
     """Looks at uploads with the model of the search."""
 
-    def __init__(self, settings: Settings, batcher: Batcher, workers: Executor) -> None:
+    def __init__(
+        self, settings: Settings, batcher: Batcher, workers: Executor, metrics: Metrics
+    ) -> None:
         self._limits = DecodeLimits.for_uploads(settings)
         self._batcher = batcher
         self._workers = workers
+        self._metrics = metrics
 
     async def look(
         self,
@@ -65,7 +69,8 @@ class Looker:
     def _prepared(
         self, embedder: Embedder, upload: bytes, crop: Crop | None
     ) -> tuple[Image.Image, NDArray[np.uint8]]:
-        image = decode_image(upload, self._limits)
-        if crop is not None:
-            image = crop.cut(image)
-        return image, embedder.prepare(image)
+        with self._metrics.stage("decode"):
+            image = decode_image(upload, self._limits)
+            if crop is not None:
+                image = crop.cut(image)
+            return image, embedder.prepare(image)

@@ -43,6 +43,7 @@ class DaemonNote:
     heartbeat_at: float  # seconds since the epoch
     schedule: str  # cron expression; empty: none
     next_run_at: float | None  # seconds since the epoch
+    verify_schedule: str = ""  # cron expression of runs that hash every file; empty: none
 
     def alive(self, at: float) -> bool:
         """Whether the daemon was heard of just before `at`."""
@@ -68,6 +69,7 @@ class RunDesk:
             heartbeat_at=said["heartbeat_at"],
             schedule=said.get("schedule") or "",
             next_run_at=said.get("next_run_at"),
+            verify_schedule=said.get("verify_schedule") or "",
         )
 
     def request(self, options: RunOptions) -> Run:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from core.settings import Settings
     from core.store.snapshot import Found, Snapshot
+    from service.metrics import Metrics
     from service.questions import Question
     from service.snapshots import SnapshotKeeper, View
 
@@ -40,11 +41,14 @@ class Answer:
 class Searcher:
     """Finds the photos that look like something."""
 
-    def __init__(self, settings: Settings, keeper: SnapshotKeeper, workers: Executor) -> None:
+    def __init__(
+        self, settings: Settings, keeper: SnapshotKeeper, workers: Executor, metrics: Metrics
+    ) -> None:
         self._threshold = settings.threshold
         self._text_threshold = settings.text_threshold
         self._keeper = keeper
         self._workers = workers
+        self._metrics = metrics
 
     def current_view(self, question: Question | None = None) -> View:
         """The newest state of the store, which is what a request uses from start to end.
@@ -69,9 +73,12 @@ class Searcher:
         """
         threshold = self.threshold_of(view, question.threshold, text=text)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._workers, _find, view.snapshot, vector, question, threshold
-        )
+
+        def find() -> Answer:
+            with self._metrics.stage("search"):
+                return _find(view.snapshot, vector, question, threshold)
+
+        return await loop.run_in_executor(self._workers, find)
 
     def threshold_of(self, view: View, asked: float | None, *, text: bool = False) -> float:
         """The least score of a match: as asked, else as set, else the model's own."""

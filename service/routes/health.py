@@ -9,6 +9,7 @@ from core.reports import iso_time
 from core.store.snapshot import Snapshot
 from service.collaborators import Collaborators, Parts
 from service.errors import NotReadyError
+from service.guard.guard import Guarded
 from service.schemas.health import (
     HealthAnswer,
     IndexAnswer,
@@ -49,8 +50,10 @@ async def live() -> LiveAnswer:
 
 
 @router.get("/health/ready", responses=problems(not_ready=503))
-async def ready(parts: Parts) -> ReadyAnswer:
+async def ready(parts: Parts, guard: Guarded) -> ReadyAnswer:
     """Whether requests may be sent here; if not, `problems` says why."""
+    if guard.doors.closing:
+        raise NotReadyError(("The service is about to leave.",))
     view, found = parts.keeper.view, parts.keeper.problems
     if view is None or found:
         raise NotReadyError(found)
@@ -73,14 +76,15 @@ def stats(parts: Parts) -> StatsAnswer:
         process_memory_mb=round(psutil.Process().memory_info().rss / _MB, 1),
         generation=snapshot.generation,
         model=view.embedder.spec,
-        space=_space(snapshot),
-        index=_index(snapshot),
+        space=space_answer(snapshot),
+        index=index_answer(snapshot),
         items={state.value: count for state, count in parts.catalog.count_items().items()},
         ingest=_ingest(parts),
     )
 
 
-def _space(snapshot: Snapshot) -> SpaceAnswer | None:
+def space_answer(snapshot: Snapshot) -> SpaceAnswer | None:
+    """The space being searched, as clients see it."""
     space = snapshot.space
     if space is None:
         return None
@@ -92,7 +96,8 @@ def _space(snapshot: Snapshot) -> SpaceAnswer | None:
     )
 
 
-def _index(snapshot: Snapshot) -> IndexAnswer | None:
+def index_answer(snapshot: Snapshot) -> IndexAnswer | None:
+    """The index being searched, as clients see it."""
     index = snapshot.index
     if index is None:
         return None

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.records import ItemState
+from service.schemas.search import FacetValue
 
 
 class ItemAnswer(BaseModel):
@@ -47,6 +48,11 @@ class ItemList(BaseModel):
 
     items: list[ItemAnswer]
     total: int
+    facets: dict[str, list[FacetValue]] | None = Field(
+        None,
+        description="With `facets=true`: how often each attribute value occurs in the whole "
+        "catalogue, the 100 most frequent values of each key.",
+    )
 
 
 class RetryRequest(BaseModel):
