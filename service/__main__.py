@@ -35,6 +35,10 @@ Url = Annotated[
     typer.Option(help="Address of the service.", show_default="from LOOKALIKE_HOST and _PORT"),
 ]
 
+Elsewhere = Annotated[
+    str | None, typer.Option(help="Address of a service to ask; without, the model runs here.")
+]
+
 
 @app.command()
 def serve(
@@ -122,9 +126,7 @@ def rank(
         ),
     ] = Path("images"),
     top: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 10,
-    url: Annotated[
-        str | None, typer.Option(help="Address of a service to ask; without, the model runs here.")
-    ] = None,
+    url: Elsewhere = None,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -134,12 +136,7 @@ def rank(
 
     from service.tables import console, show_ranking
 
-    inside = folder / reference
-    chosen = inside if inside.is_file() else reference
-    if not chosen.is_file():
-        message = f"there is no {reference} in {folder}, nor is it a file"
-        raise typer.BadParameter(message, param_hint="--reference")
-    ranking = _rank(chosen, folder, top, url)
+    ranking = _rank(_reference(reference, folder), folder, top, url)
     if as_json:
         typer.echo(json.dumps(asdict(ranking), indent=2))
     else:
@@ -154,9 +151,7 @@ def rank(
 def compare(
     first: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
     second: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
-    url: Annotated[
-        str | None, typer.Option(help="Address of a service to ask; without, the model runs here.")
-    ] = None,
+    url: Elsewhere = None,
 ) -> None:
     """Print the score of two pictures: the cosine of their vectors, 1 for the same."""
     if url is not None:
@@ -225,6 +220,15 @@ def _wanted(filters: list[str] | None, *, by_product: bool, facets: bool) -> Wan
         "group_by": "product" if by_product else None,
         "facets": facets,
     }
+
+
+def _reference(reference: Path, folder: Path) -> Path:
+    """A name in the folder, or else any file."""
+    for file in (folder / reference, reference):
+        if file.is_file():
+            return file
+    message = f"there is no {reference} in {folder}, nor is it a file"
+    raise typer.BadParameter(message, param_hint="--reference")
 
 
 def _rank(reference: Path, folder: Path, top: int, url: str | None) -> Ranking:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from service.schemas.search import FindSimilarAnswer
 
 
+_VALUE_WIDTH: Final = 40  # of an attribute, in characters
 _PIPE_WIDTH: Final = 10_000  # nothing is folded for a program that reads lines
 
 
@@ -86,7 +87,7 @@ def _print_matches(console: Console, answer: FindSimilarAnswer) -> None:
     for name in ("image", "product", "attributes"):
         table.add_column(name, overflow="fold")
     for match in answer.matches:
-        attributes = ", ".join(f"{key}: {value}" for key, value in match.attributes.items())
+        attributes = ", ".join(f"{key}: {_short(value)}" for key, value in match.attributes.items())
         table.add_row(
             f"{match.similarity_score:.4f}",
             Text(match.image_path),
@@ -94,6 +95,10 @@ def _print_matches(console: Console, answer: FindSimilarAnswer) -> None:
             Text(attributes),
         )
     console.print(table)
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= _VALUE_WIDTH else value[: _VALUE_WIDTH - 1] + "…"
 
 
 def _runs_table(runs: list[RunAnswer]) -> Table:

@@ -58,7 +58,7 @@ async def embed(
     responses=problems(**PICTURE_PROBLEMS, **URL_PROBLEMS),
 )
 async def describe(
-    request: Request, parts: Parts, upload: Upload, crop: AskedCrop
+    request: Request, parts: Parts, crop: AskedCrop, upload: Upload
 ) -> DescribeAnswer:
     """Say what an upload shows: category, colours and tags, each with a score and its source."""
     started = time.perf_counter()

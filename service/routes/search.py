@@ -58,9 +58,9 @@ class _Asked:
 async def find_similar(
     request: Request,
     parts: Parts,
-    upload: Upload,
     question: AskedQuestion,
     crop: AskedCrop,
+    upload: Upload,
     *,
     describe: Describe = False,
 ) -> FindSimilarAnswer:
@@ -79,9 +79,9 @@ async def find_similar(
 async def find_similar_batch(
     request: Request,
     parts: Parts,
-    uploads: Uploads,
     question: AskedQuestion,
     crop: AskedCrop,
+    uploads: Uploads,
     *,
     describe: Describe = False,
 ) -> BatchAnswer:
