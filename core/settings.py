@@ -7,17 +7,31 @@ test holds the two together.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 from apscheduler.triggers.cron import CronTrigger
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import SettingsError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 def _empty_as_none(value: object) -> object:
     return None if value == "" else value
+
+
+_SECRETS: Final = ("api_keys", "client_key", "session_secret")
+
+
+def _complaint(where: Sequence[object], message: str, value: object) -> str:
+    if not where:
+        return message
+    name = str(where[0])
+    shown = "" if name in _SECRETS else f" (got {value!r})"
+    return f"LOOKALIKE_{name.upper()}: {message}{shown}"
 
 
 class Settings(BaseSettings):
@@ -62,6 +76,78 @@ class Settings(BaseSettings):
         ("http://localhost:*", "http://127.0.0.1:*"),
         description="Comma-separated web origins that may call the service; `*` matches anything.",
     )
+    api_keys: SecretStr | None = Field(
+        None,
+        description="Comma-separated keys, each `name:scope+scope:key`; scopes: search, ingest, "
+        "admin.",
+    )
+    keys_file: Path | None = Field(
+        None, description="File of hashed keys that `lookalike keys` writes; read as it changes."
+    )
+    client_key: SecretStr | None = Field(
+        None, description="Key that the command line shows to a service."
+    )
+    allow_anonymous: bool = Field(
+        default=False, description="Answer other machines though there are no keys."
+    )
+    session_secret: SecretStr | None = Field(
+        None,
+        description="Signs sessions of the pages, the same for all replicas; empty: a new one "
+        "with each start.",
+    )
+    session_hours: float = Field(
+        12.0, gt=0, le=8760, description="How long signing in holds, in hours."
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Comma-separated host names the service answers to, `*.` patterns too; empty: "
+        "any with keys; without, addresses and names that no stranger can own.",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("127.0.0.1", "::1"),
+        description="Comma-separated proxies whose word on a client's address and scheme is taken.",
+    )
+    rate_limit_address: str = Field(
+        "12000/minute",
+        description="Most requests from one address, for instance `20/second;600/minute`; "
+        "empty: any.",
+    )
+    rate_limit_key: str = Field(
+        "12000/minute", description="Most requests with one key, in the same form; empty: any."
+    )
+    max_queue: int = Field(
+        128, ge=1, description="Most uploads at work or waiting at once; others are told to retry."
+    )
+    max_queue_mb: float = Field(
+        1024.0, gt=0, description="Most memory for the bodies of requests at work, in MB."
+    )
+    max_connections: int = Field(
+        800, ge=8, description="Most open connections; beyond, idle ones are closed."
+    )
+    header_timeout_s: float = Field(
+        10.0, gt=0, description="Longest time to send a request's headers, in seconds."
+    )
+    body_timeout_s: float = Field(
+        30.0,
+        gt=0,
+        description="Longest time to send a body, in seconds, beside one second for each 50 kB.",
+    )
+    write_timeout_s: float = Field(
+        30.0, gt=0, description="Longest time in which a client reads nothing, in seconds."
+    )
+    request_timeout_s: float = Field(
+        120.0, gt=0, description="Longest time to answer a request that has come in, in seconds."
+    )
+    shutdown_delay_s: float = Field(
+        0.0,
+        ge=0,
+        le=60,
+        description="Time between telling balancers to send no more and leaving, in seconds.",
+    )
+    thumbnail_cache_mb: float = Field(
+        64.0, ge=0, description="Memory for thumbnails already made, in MB."
+    )
+
     max_upload_mb: float = Field(20.0, gt=0, description="Largest upload, in MB.")
     max_file_mb: float = Field(200.0, gt=0, description="Largest catalogue photo, in MB.")
     max_image_megapixels: float = Field(50.0, gt=0, description="Largest picture, in megapixels.")
@@ -148,13 +234,19 @@ class Settings(BaseSettings):
         "pair_model_weights",
         "threshold",
         "text_threshold",
+        "api_keys",
+        "keys_file",
+        "client_key",
+        "session_secret",
         mode="before",
     )
     @classmethod
     def _optional(cls, value: object) -> object:
         return _empty_as_none(value)
 
-    @field_validator("cors_origins", "url_allowed_hosts", mode="before")
+    @field_validator(
+        "cors_origins", "url_allowed_hosts", "allowed_hosts", "trusted_proxies", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -207,10 +299,5 @@ class Settings(BaseSettings):
         try:
             return cls(**overrides)  # type: ignore[arg-type]  # checked by pydantic itself
         except ValidationError as error:
-            lines = [
-                f"LOOKALIKE_{str(e['loc'][0]).upper()}: {e['msg']} (got {e['input']!r})"
-                if e["loc"]
-                else e["msg"]
-                for e in error.errors()
-            ]
-            raise SettingsError("; ".join(lines)) from error
+            lines = [_complaint(e["loc"], e["msg"], e["input"]) for e in error.errors()]
+            raise SettingsError("; ".join(lines)) from None  # the cause would show its input

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from core.errors import LookalikeError, SettingsError
+from service import key_commands
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -28,6 +29,8 @@ app = typer.Typer(
     help="Search a shop's photos by looks.",
     epilog="Exit codes: 0 done, 1 failed, 2 usage or settings.",
 )
+
+app.add_typer(key_commands.app, name="keys")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Url = Annotated[
@@ -204,11 +207,12 @@ def _settings(**overrides: object) -> Settings:
 def _client(url: str | None) -> LookalikeClient:
     from service.client import LookalikeClient
 
+    settings = _settings()
     if url is None:
-        settings = _settings()
         host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
         url = f"http://{host}:{settings.port}"
-    return LookalikeClient(url)
+    key = settings.client_key
+    return LookalikeClient(url, api_key=key.get_secret_value() if key else None)
 
 
 def _wanted(filters: list[str] | None, *, by_product: bool, facets: bool) -> Wanted:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi.openapi.utils import get_openapi
 
 from service.examples import add_curl_lines
+from service.guard.documented import document_guard
 from service.schemas.pairs import PairsRequest
 from service.schemas.problem import Problem
 from service.schemas.query import SearchRequest
@@ -36,6 +37,7 @@ def describe(app: FastAPI) -> None:
                 described = model.model_json_schema(ref_template=_REFERENCE)
                 parts.update(described.pop("$defs", {}))
                 parts[model.__name__] = described
+            document_guard(schema)
             schema["info"]["description"] = _DESCRIPTION
             add_curl_lines(schema)
             app.openapi_schema = schema

@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 INGEST_DAEMON: Final = (sys.executable, "-m", "ingest", "daemon")
 
+_SECRETS: Final = ("LOOKALIKE_API_KEYS", "LOOKALIKE_CLIENT_KEY", "LOOKALIKE_SESSION_SECRET")
+"""What the child has no use for: it decodes pictures of strangers."""
+
 _FIRST_DELAY_S: Final = 1.0
 _LONGEST_DELAY_S: Final = 30.0
 _STEADY_S: Final = 60.0  # a child that lived this long is started again without delay
@@ -92,6 +95,9 @@ class Supervisor:
             # A session of its own: Ctrl-C in a terminal reaches this program alone, which then
             # takes the child down in order.
             self._child = subprocess.Popen(  # noqa: S603  # our own command
-                (*leash, *self._command), stdin=subprocess.DEVNULL, start_new_session=True
+                (*leash, *self._command),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                env={name: value for name, value in os.environ.items() if name not in _SECRETS},
             )
             return self._child

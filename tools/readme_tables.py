@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import typer.core
 import typer.main
 from pydantic_core import PydanticUndefined
 
@@ -47,18 +48,28 @@ def routes_table() -> str:
 
 def commands_table() -> str:
     """Every command of the two programs."""
-    rows = list[str]()
-    for program, app in (("lookalike", service_app), ("lookalike-ingest", ingest_app)):
-        group = typer.main.get_group(app)
-        for name, command in group.commands.items():
-            arguments = [
-                f" {parameter.name.upper()}"
-                for parameter in command.params
-                if parameter.param_type_name == "argument" and parameter.name
-            ]
-            usage = f"{program} {name}{''.join(arguments)}"
-            rows.append(f"| `{usage}` | {command.get_short_help_str(limit=200)} |")
+    rows = [
+        row
+        for program, app in (("lookalike", service_app), ("lookalike-ingest", ingest_app))
+        for row in _commands(program, typer.main.get_group(app))
+    ]
     return "\n".join(("| command | what |", "|---|---|", *rows))
+
+
+def _commands(program: str, group: typer.core.TyperGroup) -> list[str]:
+    rows = list[str]()
+    for name, command in group.commands.items():
+        if isinstance(command, typer.core.TyperGroup):
+            rows += _commands(f"{program} {name}", command)
+            continue
+        arguments = [
+            f" {parameter.name.upper()}"
+            for parameter in command.params
+            if parameter.param_type_name == "argument" and parameter.name
+        ]
+        usage = f"{program} {name}{''.join(arguments)}"
+        rows.append(f"| `{usage}` | {command.get_short_help_str(limit=200)} |")
+    return rows
 
 
 def with_tables(text: str) -> str:

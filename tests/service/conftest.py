@@ -251,6 +251,7 @@ class Server:
     """`lookalike serve` as a process of its own."""
 
     def __init__(self, shop: Shop, *options: str, **environment: str) -> None:
+        self.log = list[str]()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "service", "serve", "--port", "0", *options],
             env={**os.environ, **environment_of(shop), **environment},
@@ -275,8 +276,7 @@ class Server:
 
     def _read_log(self) -> None:
         assert self.process.stderr is not None
-        for _ in self.process.stderr:
-            pass
+        self.log += self.process.stderr
 
     def children(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)

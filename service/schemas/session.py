@@ -1,0 +1,11 @@
+"""Who is signed in."""
+
+from pydantic import BaseModel, Field
+
+
+class SessionAnswer(BaseModel):
+    """What the caller may do."""
+
+    keys_required: bool = Field(description="Whether anything needs a key at all.")
+    name: str | None = Field(description="Of the key; null without one.")
+    scopes: list[str] = Field(description="search, ingest, admin; admin is good for everything.")
