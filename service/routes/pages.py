@@ -1,21 +1,25 @@
 """The pages for people, and what only they ask for."""
 
+import asyncio
+import io
 from dataclasses import dataclass
 from importlib import resources
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, File, Request, UploadFile
 from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from core.errors import NotAnImageError
-from core.vision.decode import MAGIC_BYTES, looks_like_image
+from core.vision.decode import MAGIC_BYTES, DecodeLimits, decode_image, looks_like_image
+from service.charts import history_charts
 from service.collaborators import Parts
 from service.fetch import MOST_URL_CHARACTERS
 from service.names import image_url, shown
 from service.openapi import version
-from service.pictures import image_type
+from service.pictures import THUMBNAIL_TYPE, image_type
+from service.routes.session import own_path
 from service.snapshots import View
 from service.web.render import REFERENCE_POLICY, STATIC, page
 
@@ -25,6 +29,9 @@ REFERENCE_ASSETS: Final = str(resources.files("fastapi_offline") / "static")
 """Swagger UI and ReDoc as their makers ship them."""
 
 _STARTERS: Final = 12
+_PREVIEW_SIDE: Final = 1200  # pixels
+_KINDS: Final = ("indexed", "failed", "missing", "duplicates")
+_CHARTED: Final = 60  # newest runs in the charts
 _NAME_KEYS: Final = ("name", "title")
 
 
@@ -80,13 +87,30 @@ def compare_page(request: Request, parts: Parts) -> HTMLResponse:
 @router.get("/catalogue")
 def catalogue_page(request: Request) -> HTMLResponse:
     """Browse the catalogue, mend what failed, find near-duplicates."""
-    return page("catalogue.html", here=request.url.path)
+    asked = request.query_params.get("state", "")
+    chosen = asked if asked in _KINDS else "all"
+    return page("catalogue.html", here=request.url.path, chosen=chosen)
 
 
 @router.get("/operations")
 def operations_page(request: Request) -> HTMLResponse:
     """How the service and its runs are doing, live."""
     return page("operations.html", here=request.url.path)
+
+
+@router.get("/operations/charts")
+def history(parts: Parts) -> HTMLResponse:
+    """The history of runs, drawn; a part of the operations page."""
+    runs, _ = parts.catalog.runs.latest(_CHARTED)
+    ended = [run for run in reversed(runs) if run.state.finished and run.started_at]
+    return page("charts.html", charts=history_charts(ended), runs=len(ended))
+
+
+@router.get("/login")
+def login_page(request: Request, *, failed: bool = False) -> HTMLResponse:
+    """Sign in with a key."""
+    after = own_path(request.query_params.get("next", "/"))
+    return page("login.html", here=request.url.path, after=after, failed=failed)
 
 
 @router.get("/docs")
@@ -118,6 +142,24 @@ async def fetch_picture(parts: Parts, wanted: RemotePicture) -> Response:
         raise NotAnImageError("The address leads to something that is not a picture.")
     headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-store"}
     return Response(content, media_type=image_type(head), headers=headers)
+
+
+@router.post("/preview")
+async def preview(parts: Parts, file: Annotated[UploadFile, File()]) -> Response:
+    """Show a picture that browsers cannot read, as one that they can."""
+    content = await file.read()
+    jpeg = await asyncio.get_running_loop().run_in_executor(
+        parts.workers, _as_jpeg, content, DecodeLimits.for_uploads(parts.settings)
+    )
+    return Response(jpeg, media_type=THUMBNAIL_TYPE, headers={"Cache-Control": "no-store"})
+
+
+def _as_jpeg(content: bytes, limits: DecodeLimits) -> bytes:
+    image = decode_image(content, limits)
+    image.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 // Requests to the service, and what went wrong as a sentence for the person at the page.
 
 const SENTENCES = {
-  not_an_image: "This file is not a picture that can be read. Use a JPEG, PNG, WebP, GIF, BMP or TIFF.",
+  not_an_image: "This file is not a picture that can be read. Use a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF.",
   empty_file: "This file is empty. Choose another picture.",
   damaged_image: "This picture is damaged or cut short. Try to save or export it again.",
   image_not_found: "This photo is no longer in the catalogue. It may have been removed a moment ago.",

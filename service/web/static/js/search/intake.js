@@ -4,24 +4,14 @@ import { Problem } from "../api.js";
 import { need } from "../dom.js";
 import { bytes } from "../format.js";
 
-const HEIC_BRANDS = ["heic", "heix", "hevc", "heim", "heis", "mif1", "msf1"];
-
 /** Refuse what the service would refuse, before it is sent. */
-export async function check(file, mostBytes) {
+export function check(file, mostBytes) {
   const name = file.name || "This picture";
   if (file.size === 0) throw new Problem(`${name} is empty. Choose another picture.`, "empty_file");
   if (file.size > mostBytes) {
     throw new Problem(
       `${name} is too large: it has ${bytes(file.size)}, and at most ${bytes(mostBytes)} can be searched with. Save it smaller and try again.`,
       "upload_too_large",
-    );
-  }
-  const head = new Uint8Array(await file.slice(0, 12).arrayBuffer());
-  const text = String.fromCharCode(...head);
-  if (text.slice(4, 8) === "ftyp" && HEIC_BRANDS.includes(text.slice(8, 12))) {
-    throw new Problem(
-      `${name} is a HEIC photo, which cannot be read. Share it as JPEG; on an iPhone choose Settings, Camera, Formats, Most Compatible.`,
-      "not_an_image",
     );
   }
 }

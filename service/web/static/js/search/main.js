@@ -104,9 +104,9 @@ function home() {
   screen.start();
 }
 
-async function take(file) {
+function take(file) {
   try {
-    await check(file, mostBytes);
+    check(file, mostBytes);
   } catch (error) {
     return screen.fail(error);
   }

@@ -5,6 +5,8 @@
 //   { kind: "url", url, blob }                  a picture from the web, fetched by the service
 //   { kind: "item", path, atMs, image, name }   a photo of the catalogue
 
+import { readableCopy } from "../preview.js";
+
 const SMALL_SIDE = 200; // of the copy of an uploaded picture that an address carries, in pixels
 
 export function emptySearch() {
@@ -80,7 +82,7 @@ function cropOf(text) {
 /** A picture small enough for an address, as base64url; empty where the browser cannot read it. */
 async function smallCopy(blob) {
   try {
-    const bitmap = await createImageBitmap(blob);
+    const bitmap = await createImageBitmap(blob).catch(async () => createImageBitmap(await readableCopy(blob)));
     const scale = Math.min(1, SMALL_SIDE / Math.max(bitmap.width, bitmap.height));
     const canvas = document.createElement("canvas");
     canvas.width = Math.max(1, Math.round(bitmap.width * scale));

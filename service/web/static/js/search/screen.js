@@ -1,13 +1,14 @@
 // What the search page shows: the picture searched with, the results, and every other state.
 
-import { h, need } from "../dom.js";
+import { h, need, sized } from "../dom.js";
 import { count, plural, productName } from "../format.js";
+import { showPreview } from "../preview.js";
 import { drawFacets } from "./facets.js";
 import { drawDescription, drawMatches } from "./results.js";
 
 export class Screen {
   #watched = {};
-  #shown = null; // the address of the picture on screen
+  #shown = null; // the picture on screen: its bytes, or its address
   #parts = Object.fromEntries(
     ["start", "found", "source", "preview", "crop", "crop-start", "crop-clear", "no-preview", "source-name",
       "description", "summary", "threshold", "threshold-value", "facets", "matches", "message", "grouped",
@@ -26,7 +27,6 @@ export class Screen {
     parts["crop-clear"].addEventListener("click", () => watched.cropClear());
     parts.clear.addEventListener("click", () => watched.clear());
     parts.copy.addEventListener("click", () => this.#copy());
-    parts.preview.addEventListener("error", () => this.#noPreview());
     for (const form of document.querySelectorAll("form[data-text]")) {
       form.addEventListener("submit", (event) => {
         event.preventDefault();
@@ -56,15 +56,17 @@ export class Screen {
     parts.grouped.checked = search.grouped;
     for (const form of document.querySelectorAll("form[data-text]")) form.elements.text.value = search.text;
     if (!source) return;
-    const address = source.blob ? (source.shown ??= URL.createObjectURL(source.blob)) : source.image;
     parts["source-name"].textContent = source.kind === "url" ? source.url : source.name;
     parts["crop-clear"].hidden = !search.crop;
     parts["crop-start"].hidden = Boolean(search.crop);
-    if (!address || address === this.#shown) return;
-    this.#shown = address;
+    const shown = source.blob ?? source.image;
+    if (!shown || shown === this.#shown) return;
+    this.#shown = shown;
     parts.crop.hidden = false;
     parts["no-preview"].hidden = true;
-    parts.preview.src = source.kind === "item" ? `${address}${address.includes("?") ? "&" : "?"}size=800` : address;
+    if (source.blob) return showPreview(parts.preview, source.blob, () => this.#noPreview());
+    parts.preview.onerror = () => this.#noPreview();
+    parts.preview.src = sized(shown, 800);
   }
 
   #noPreview() {
