@@ -6,6 +6,7 @@ import asyncio
 import logging
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers
@@ -42,7 +43,7 @@ QUEUED: Final = frozenset(
         "/preview",
     )
 )
-"""Routes that run the model."""
+"""Routes that decode a picture or run the model."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,10 @@ class _Visit:
             await self._refuse(self._refusal, scope, receive, send)
 
     async def _refuse(self, answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._whole:
+        if self._whole or answer.status_code == HTTPStatus.REQUEST_TIMEOUT:
+            # There is nothing to drain, or nobody who sends it.
+            if not self._whole:
+                answer.headers["Connection"] = "close"
             await answer(scope, receive, send)
         else:
             await refuse(answer, scope, receive, send)
@@ -205,8 +209,9 @@ class _Visit:
                 message = await receive()
         except TimeoutError:
             raise _RefusedError(too_slow()) from None
+        self._whole = message["type"] == "http.request" and not message.get("more_body")
         self._count(len(message.get("body", b"")))
-        if message["type"] == "http.request" and not message.get("more_body"):
+        if self._whole:
             self._came_whole()
         return message
 
