@@ -97,7 +97,7 @@ class Columns:
         order: NDArray[np.int64],
     ) -> Columns:
         """Give the columns of the `kept` entries and of `rows`, together in `order`."""
-        keys = set(self._columns).union(*rows) if rows else set(self._columns)
+        keys = set(self._columns).union(*{tuple(row) for row in rows})
         columns = {key: self._replace(key, kept, rows, order) for key in sorted(keys)}
         return Columns({key: column for key, column in columns.items() if column.used})
 
@@ -116,8 +116,9 @@ class Columns:
             # Other snapshots read the old dictionary, so new values go into a copy.
             places = dict(old._places) if rows else old._places  # noqa: SLF001  # same class
             codes = old._codes[kept]  # noqa: SLF001
-        fresh = np.array(
-            [places.setdefault(row[key], len(places)) if key in row else ABSENT for row in rows],
-            np.int32,
-        )
+        values = [row.get(key) for row in rows]
+        for value in dict.fromkeys(values):
+            if value is not None:
+                places.setdefault(value, len(places))
+        fresh = np.array([ABSENT if value is None else places[value] for value in values], np.int32)
         return Column(np.concatenate([codes, fresh])[order], places)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from core.records import STILL
 from core.store.columns import Columns
+from core.store.index.ranking import member
+from core.store.packed import Texts, changed_ids, changed_rows, distinct, numbers
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,9 +21,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _COLUMNS: Final = (
-    "SELECT v.id, i.id, v.at_ms, i.ambiguous, i.path, i.product_id, i.state, i.attributes "
-    "FROM items i JOIN vectors v ON v.space_id = ? AND v.md5 = i.vector_md5 "
-    "WHERE i.state != 'missing' AND i.vector_md5 IS NOT NULL AND i.generation > ?"
+    "SELECT count(*), group_concat(v.id), group_concat(t.id), group_concat(v.at_ms), "
+    "group_concat(t.ambiguous), group_concat(t.state = 'failed'), "
+    "group_concat(length(CAST(t.path AS BLOB))), group_concat(hex(t.path), ''), "
+    "group_concat(length(CAST(t.product_id AS BLOB))), group_concat(hex(t.product_id), ''), "
+    "group_concat(t.attributes) "
+    "FROM items t CROSS JOIN vectors v ON v.space_id = ? AND v.md5 = t.vector_md5 "
+    "WHERE t.state != 'missing' AND t.vector_md5 IS NOT NULL AND "
 )
 
 
@@ -46,9 +52,11 @@ class EntryTable:
         self.vector_ids: NDArray[np.int64] = np.empty(0, np.int64)
         self.item_ids: NDArray[np.int64] = np.empty(0, np.int64)
         self.at_ms: NDArray[np.int64] = np.empty(0, np.int64)
-        self._ambiguous: NDArray[np.int64] = np.empty(0, np.int64)
-        # Strings stay as the catalog gives them; only what a request returns is unpacked.
-        self._text: NDArray[np.object_] = np.empty((0, 3), object)
+        self._ambiguous: NDArray[np.bool_] = np.empty(0, np.bool_)
+        self._stale: NDArray[np.bool_] = np.empty(0, np.bool_)
+        # Texts stay packed; only what a request returns is unpacked.
+        self._paths = Texts.empty()
+        self._products = Texts.empty()
         self.columns = Columns()
         self.item_count = 0
         self.has_videos = False  # an item may have several entries
@@ -57,16 +65,15 @@ class EntryTable:
         return len(self.vector_ids)
 
     def __getitem__(self, place: int) -> Entry:
-        path, product_id, state = self._text[place]
         return Entry(
             item_id=int(self.item_ids[place]),
             vector_id=int(self.vector_ids[place]),
             at_ms=int(self.at_ms[place]),
-            path=os.fsdecode(path),
+            path=self.path_of(place),
             ambiguous=bool(self._ambiguous[place]),
-            product_id=product_id,
+            product_id=self.product_of(place),
             attributes=self.columns.of(place),
-            stale=state == "failed",
+            stale=bool(self._stale[place]),
         )
 
     def places_of(self, vector_id: int) -> range:
@@ -76,12 +83,11 @@ class EntryTable:
 
     def product_of(self, place: int) -> str:
         """The product that an entry shows."""
-        product: str = self._text[place, 1]
-        return product
+        return self._products[place].decode()
 
     def path_of(self, place: int) -> str:
         """The path of an entry's item."""
-        return os.fsdecode(self._text[place, 0])
+        return os.fsdecode(self._paths[place])
 
     def vectors_matching(
         self, filters: dict[str, Sequence[str]]
@@ -92,46 +98,102 @@ class EntryTable:
             bool `[len(self)]`, and the sorted ids of the vectors that stand for them.
         """
         passing = self.columns.matching(filters, len(self))
-        return passing, np.unique(self.vector_ids[passing])
+        return passing, distinct(self.vector_ids[passing])
 
     def refreshed(self, connection: sqlite3.Connection, space_id: int, since: int) -> EntryChange:
         """Give the table as the catalog knows it, reading the items changed after `since`."""
-        changed = np.array(
-            [
-                row[0]
-                for row in connection.execute("SELECT id FROM items WHERE generation > ?", (since,))
-            ],
-            np.int64,
-        )
-        rows = connection.execute(_COLUMNS, (space_id, since)).fetchall()
-        other = self._replaced(changed, [tuple(row) for row in rows])
-        before, after = np.unique(self.vector_ids), np.unique(other.vector_ids)
+        changed = changed_ids(connection, "items", since)
+        rows = [
+            _Rows.from_packed(connection.execute(_COLUMNS + where, (space_id, *values)).fetchone())
+            for where, values in changed_rows(changed, since)
+        ]
+        kept = ~np.isin(self.item_ids, changed)
+        fresh = _Rows.joined(rows)
+        other = self._replaced(kept, fresh)
+        # Only the vectors of changed items can have come into use or gone out of it.
+        dropped, came = distinct(self.vector_ids[~kept]), np.unique(fresh.vector_ids)
         return EntryChange(
             other,
-            added=np.setdiff1d(after, before, assume_unique=True),
-            removed=np.setdiff1d(before, after, assume_unique=True),
+            added=came[~member(came, self.vector_ids)],
+            removed=dropped[~member(dropped, other.vector_ids)],
         )
 
-    def _replaced(self, changed: NDArray[np.int64], rows: list[tuple[object, ...]]) -> EntryTable:
-        """The table less the entries of the `changed` items and with `rows`."""
-        numbers = np.array([row[:4] for row in rows], np.int64).reshape(-1, 4)
-        text = np.empty((len(rows), 3), object)
-        for place, row in enumerate(rows):
-            text[place] = row[4:7]
-        attributes = [json.loads(str(row[7])) for row in rows]
-        kept = ~np.isin(self.item_ids, changed)
-        other = EntryTable()
-        vector_ids = np.concatenate([self.vector_ids[kept], numbers[:, 0]])
-        item_ids = np.concatenate([self.item_ids[kept], numbers[:, 1]])
+    def _replaced(self, kept: NDArray[np.bool_], rows: _Rows) -> EntryTable:
+        """The table of the `kept` entries and `rows`."""
+        vector_ids = np.concatenate([self.vector_ids[kept], rows.vector_ids])
+        item_ids = np.concatenate([self.item_ids[kept], rows.item_ids])
         order = np.lexsort((item_ids, vector_ids))
+        other = EntryTable()
         other.vector_ids, other.item_ids = vector_ids[order], item_ids[order]
-        other.at_ms = np.concatenate([self.at_ms[kept], numbers[:, 2]])[order]
-        other._ambiguous = np.concatenate([self._ambiguous[kept], numbers[:, 3]])[order]
-        other._text = np.concatenate([self._text[kept], text])[order]
-        other.columns = self.columns.replaced(kept, attributes, order)
+        other.at_ms = np.concatenate([self.at_ms[kept], rows.at_ms])[order]
+        other._ambiguous = np.concatenate([self._ambiguous[kept], rows.ambiguous])[order]
+        other._stale = np.concatenate([self._stale[kept], rows.stale])[order]
+        other._paths = self._paths.taken(kept).joined(rows.paths).taken(order)
+        other._products = self._products.taken(kept).joined(rows.products).taken(order)
+        other.columns = self.columns.replaced(kept, rows.attributes, order)
         other.has_videos = bool((other.at_ms != STILL).any())
-        other.item_count = len(np.unique(other.item_ids))
+        # Only a video has several entries.
+        other.item_count = len(np.unique(other.item_ids) if other.has_videos else other)
         return other
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Entries as the catalog gives them."""
+
+    vector_ids: NDArray[np.int64]
+    item_ids: NDArray[np.int64]
+    at_ms: NDArray[np.int64]
+    ambiguous: NDArray[np.bool_]
+    stale: NDArray[np.bool_]
+    paths: Texts
+    products: Texts
+    attributes: list[dict[str, str]]
+
+    @classmethod
+    def from_packed(cls, packed: sqlite3.Row) -> _Rows:
+        """Unpack what `_COLUMNS` gives.
+
+        Raises:
+            ValueError: the catalog holds what it cannot hold.
+        """
+        count, *columns = packed
+        vector_ids, item_ids, at_ms, ambiguous, stale, path_lengths, product_lengths = (
+            numbers(columns[place], count) for place in (0, 1, 2, 3, 4, 5, 7)
+        )
+        paths, products = (bytes.fromhex(columns[place] or "") for place in (6, 8))
+        products.decode()  # raises here rather than in a search
+        attributes: list[dict[str, str]] = json.loads(f"[{columns[9] or ''}]")
+        if len(attributes) != count or not all(isinstance(one, dict) for one in attributes):
+            raise ValueError("a photo's attributes are none")
+        return cls(
+            vector_ids,
+            item_ids,
+            at_ms,
+            ambiguous.astype(np.bool_),
+            stale.astype(np.bool_),
+            Texts.packed(paths, path_lengths),
+            Texts.packed(products, product_lengths),
+            attributes,
+        )
+
+    @classmethod
+    def joined(cls, parts: list[_Rows]) -> _Rows:
+        """All rows as one."""
+
+        def all_of(name: str, kind: type[np.generic]) -> NDArray[Any]:
+            return np.concatenate([np.empty(0, kind), *(getattr(part, name) for part in parts)])
+
+        return cls(
+            vector_ids=all_of("vector_ids", np.int64),
+            item_ids=all_of("item_ids", np.int64),
+            at_ms=all_of("at_ms", np.int64),
+            ambiguous=all_of("ambiguous", np.bool_),
+            stale=all_of("stale", np.bool_),
+            paths=Texts.concatenated([part.paths for part in parts]),
+            products=Texts.concatenated([part.products for part in parts]),
+            attributes=[one for part in parts for one in part.attributes],
+        )
 
 
 @dataclass(frozen=True)

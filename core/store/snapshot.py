@@ -7,6 +7,7 @@ one beside it from what changed since, so that nothing waits and nothing is lock
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -14,9 +15,10 @@ import numpy as np
 
 from core.errors import DamagedCatalogError, DamagedIndexError
 from core.store.database import CATALOG_FILE, damaged_catalog
-from core.store.entries import Entry, EntryChange, EntryTable
+from core.store.entries import Entry, EntryTable
 from core.store.index.faiss import FaissIndex, build_index, load_index
 from core.store.index.record import IndexRecord, index_path, latest_index
+from core.store.packed import distinct
 from core.store.vectors import StoredVectors
 
 if TYPE_CHECKING:
@@ -223,49 +225,52 @@ def _read(catalog: Catalog, connection: sqlite3.Connection, previous: Snapshot |
     if previous is None or (previous.store_id, previous.space) != (store_id, space):
         previous = Snapshot(-1, space, vectors=StoredVectors(space, catalog.store_dir))
     assert previous.vectors is not None  # noqa: S101  # a snapshot with a space has them
-    vectors = previous.vectors.refreshed(
-        connection, catalog.segments(space.id), previous.generation
-    )
-    change = previous.entries.refreshed(connection, space.id, previous.generation)
-    index, index_id, problem = _follow_index(
-        previous, latest_index(connection, space.id), vectors, change, catalog.store_dir
-    )
+    record = latest_index(connection, space.id)
+    index_id = record.id if record else None
+    carried = previous.index if previous.index_id == index_id else None
+    with ThreadPoolExecutor(1) as thread:
+        # The index file is read and checked while the rows are.
+        saved = thread.submit(_load_saved, None if carried else record, space, catalog.store_dir)
+        vectors = previous.vectors.refreshed(
+            connection, catalog.segments(space.id), previous.generation
+        )
+        change = previous.entries.refreshed(connection, space.id, previous.generation)
+        found, problem = saved.result()
+    if carried is not None:
+        carried = carried.with_reader(vectors)
+        index = _changed(carried, vectors, change.added, change.removed)
+        problem = previous.index_problem
+    else:
+        index = _taken_up(found, vectors, distinct(change.table.vector_ids))
     return Snapshot(generation, space, change.table, vectors, index, index_id, problem, store_id)
 
 
-def _follow_index(
-    previous: Snapshot,
-    record: IndexRecord | None,
-    vectors: StoredVectors,
-    change: EntryChange,
-    store_dir: Path,
-) -> tuple[FaissIndex, int | None, str | None]:
-    """Carry the previous index over, or take up a newer saved one."""
-    record_id = record.id if record else None
-    if previous.index is not None and record_id == previous.index_id:
-        index = previous.index.with_reader(vectors)
-        added, removed = change.added, change.removed
-        return _changed(index, vectors, added, removed), record_id, previous.index_problem
-    wanted = np.unique(change.table.vector_ids)
-    problem = None
-    if record is not None:
-        try:
-            path = index_path(store_dir, record.file)
-            index = load_index(path, record.sha256, vectors, record.recall)
-        except DamagedIndexError as error:
-            problem = str(error)
-        else:
-            held = index.ids()
-            added, removed = np.setdiff1d(wanted, held), np.setdiff1d(held, wanted)
-            return _changed(index, vectors, added, removed), record_id, None
+def _load_saved(
+    record: IndexRecord | None, space: Space, store_dir: Path
+) -> tuple[FaissIndex | None, str | None]:
+    """A saved index, which has no stored vectors yet, or why its file cannot be used."""
+    if record is None:
+        return None, None
+    path, nothing = index_path(store_dir, record.file), StoredVectors(space, store_dir)
+    try:
+        return load_index(path, record.sha256, nothing, record.recall), None
+    except DamagedIndexError as error:
+        return None, str(error)
+
+
+def _taken_up(
+    saved: FaissIndex | None, vectors: StoredVectors, wanted: NDArray[np.int64]
+) -> FaissIndex:
+    """An index over the `wanted` ids, from the saved one where there is one."""
+    if saved is not None:
+        held = saved.ids()
+        added = np.setdiff1d(wanted, held, assume_unique=True)
+        removed = np.setdiff1d(held, wanted, assume_unique=True)
+        return _changed(saved.with_reader(vectors), vectors, added, removed)
     # Exact whatever the size: building a graph would keep the service from answering for longer.
     found = vectors.read(wanted)
     whole = np.isfinite(found).all(axis=1)
-    return (
-        build_index(wanted[whole], found[whole], vectors, exact_up_to=len(wanted)),
-        record_id,
-        problem,
-    )
+    return build_index(wanted[whole], found[whole], vectors, exact_up_to=len(wanted))
 
 
 def _changed(

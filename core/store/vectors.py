@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from core.errors import DamagedSegmentError
 from core.records import STILL
 from core.store.files import sha256_of
+from core.store.index.ranking import rows_of
+from core.store.packed import changed_ids, changed_rows, numbers
 from core.store.segments import OpenSegment, segment_path, stat_signature
 
 MD5_BYTES: Final = 16
@@ -70,13 +73,9 @@ class StoredVectors:
         """
         other = StoredVectors(self.space, self._store_dir)
         other._open, problems = self._reopened(records)
-        rows = connection.execute(
-            "SELECT id, segment_id, row, md5 FROM vectors "
-            "WHERE space_id = ? AND generation > ? ORDER BY id",
-            (self.space.id, since),
-        ).fetchall()
-        table = np.array([tuple(row)[:3] for row in rows], np.int64).reshape(-1, 3)
-        wrong = _contradicted(table, [row["md5"] for row in rows], other._open)
+        changed = changed_ids(connection, "vectors", since)
+        table, md5s = _rows(connection, self.space.id, changed, since)
+        wrong = _contradicted(table, md5s, other._open)
         other._lost = [*_still_there(connection, self._lost), *table[wrong, 0].tolist()]
         if other._lost:
             problems.append(
@@ -91,7 +90,8 @@ class StoredVectors:
         self, before: StoredVectors, changed: NDArray[np.int64], rows: NDArray[np.int64]
     ) -> None:
         """Take over what was known before, less what `changed`, and `rows`."""
-        kept = ~np.isin(before._ids, changed[:, 0], assume_unique=True)
+        kept = np.ones(len(before._ids), np.bool_)
+        kept[rows_of(before._ids, np.sort(changed[:, 0]))] = False
         ids = np.concatenate([before._ids[kept], rows[:, 0]])
         order = np.argsort(ids, kind="stable")
         self._ids = ids[order]
@@ -104,15 +104,25 @@ class StoredVectors:
         """The segments of now, those held already as they are."""
         held: dict[int, OpenSegment | None] = {}
         problems = list[str]()
-        for record in records:
-            segment = self._open.get(record.id)
-            if segment is None:
-                try:
-                    segment = OpenSegment(self._store_dir, record, self.space.dimension)
-                except DamagedSegmentError as error:
-                    problems.append(str(error))
-            held[record.id] = segment
+        # Checksums are most of a start, and hashing leaves other threads their turn.
+        with ThreadPoolExecutor() as threads:
+            for record, segment in zip(records, threads.map(self._opened, records), strict=True):
+                if isinstance(segment, OpenSegment):
+                    held[record.id] = segment
+                else:
+                    held[record.id] = None
+                    problems.append(segment)
         return held, problems
+
+    def _opened(self, record: SegmentRecord) -> OpenSegment | str:
+        """The segment, as held already or opened anew, or why it cannot be used."""
+        segment = self._open.get(record.id)
+        if segment is not None:
+            return segment
+        try:
+            return OpenSegment(self._store_dir, record, self.space.dimension)
+        except DamagedSegmentError as error:
+            return str(error)
 
 
 def _still_there(connection: sqlite3.Connection, ids: list[int]) -> list[int]:
@@ -120,15 +130,34 @@ def _still_there(connection: sqlite3.Connection, ids: list[int]) -> list[int]:
     return [number for number in ids if connection.execute(question, (number,)).fetchone()]
 
 
+_COLUMNS: Final = (
+    "SELECT count(*), group_concat(t.id), group_concat(t.segment_id), group_concat(t.row), "
+    "group_concat(CASE length(CAST(t.md5 AS BLOB)) WHEN 16 THEN hex(t.md5) "
+    f"ELSE '{'00' * MD5_BYTES}' END, '') FROM vectors t WHERE t.space_id = ? AND "
+)
+
+
+def _rows(
+    connection: sqlite3.Connection, space_id: int, changed: NDArray[np.int64], since: int
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """The changed rows of a space: (id, segment, row) `[n, 3]`, and their MD5 `[n, 16]`.
+
+    An MD5 of another length, which only damage makes, comes as zeros.
+    """
+    tables, md5s = [np.empty((0, 3), np.int64)], [b""]
+    for where, values in changed_rows(changed, since):
+        count, *columns = connection.execute(_COLUMNS + where, (space_id, *values)).fetchone()
+        tables.append(np.stack([numbers(column, count) for column in columns[:3]], axis=1))
+        md5s.append(bytes.fromhex(columns[3] or ""))
+    named = np.frombuffer(b"".join(md5s), np.uint8).reshape(-1, MD5_BYTES)
+    return np.concatenate(tables), named
+
+
 def _contradicted(
-    table: NDArray[np.int64], md5s: list[bytes], segments: dict[int, OpenSegment | None]
+    table: NDArray[np.int64], named: NDArray[np.uint8], segments: dict[int, OpenSegment | None]
 ) -> NDArray[np.bool_]:
     """Which rows (id, segment, row) of the catalog name a place that holds other content."""
     wrong = np.zeros(len(table), dtype=bool)
-    if any(len(md5) != MD5_BYTES for md5 in md5s):
-        wrong |= np.array([len(md5) != MD5_BYTES for md5 in md5s])
-        md5s = [md5 if len(md5) == MD5_BYTES else bytes(MD5_BYTES) for md5 in md5s]
-    named = np.frombuffer(b"".join(md5s), np.uint8).reshape(-1, MD5_BYTES)
     for segment_id in np.unique(table[:, 1]):
         segment = segments.get(int(segment_id))
         if segment is None:
