@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 LOCKED := requirements.txt requirements-dev.txt constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all test-faults check fix bench lock clean
+.PHONY: help setup run browser test test-all test-faults check fix bench lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,14 +26,22 @@ run: setup ## Ingest the image folder, show a first search, serve
 	@$(BIN)/lookalike search data/queries/red-sneaker-street.jpg --top 5 --wait 60 & \
 	  exec $(BIN)/lookalike serve
 
-test: setup ## Check the code and run the tests
+browser: ## Install Chromium, which the tests of the pages drive, where apt can
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+	  command -v $$name >/dev/null && exit 0; done; \
+	{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+	  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
+	|| echo "No Chromium, and none can be installed from here, so the pages will not be tested." \
+	  "On Debian: apt-get install chromium"
+
+test: setup browser ## Check the code and run the tests
 	$(MAKE) check
 	$(BIN)/coverage erase
 	$(BIN)/pytest -m "not slow" --cov --cov-report=
 
-test-all: setup ## The tests, the slow ones too
+test-all: setup browser ## The tests, the slow ones too; fails without a browser
 	$(MAKE) check
-	$(BIN)/pytest --cov
+	REQUIRE_BROWSER=1 $(BIN)/pytest --cov
 
 test-faults: setup ## Every fault at every step, for an hour
 	$(BIN)/pytest tests/faults --timeout 3600
