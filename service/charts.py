@@ -33,6 +33,8 @@ class Chart:
 
 def history_charts(runs: Sequence[Run]) -> list[Chart]:
     """Draw ended runs, given oldest first: what they did, what failed, how long they took."""
+    if not runs:
+        return []
     names = [f"Run {run.id}" for run in runs]
     done = [run.counters.new_images for run in runs]
     removed = [run.counters.removed for run in runs]
@@ -46,13 +48,12 @@ def history_charts(runs: Sequence[Run]) -> list[Chart]:
         ),
         Chart(
             "Failed photos",
-            f"Photos in state failed after each run; {failed[-1] if failed else 0:,} after the "
-            "last.",
+            f"Photos in state failed after each run; {failed[-1]:,} after the last.",
             _bars(names, {"failed": failed}, colours=("bad",)),
         ),
         Chart(
             "Duration in seconds",
-            f"The longest of {len(runs)} runs took {max(seconds, default=0):,.1f} s.",
+            f"The longest of {len(runs)} runs took {max(seconds):,.1f} s.",
             _bars(names, {"seconds": seconds}),
         ),
     ]
@@ -74,7 +75,6 @@ def _bars(
         show_legend=False,
         spacing=2,
         y_labels=ticks(max((sum(row) for row in zip(*series.values(), strict=True)), default=0)),
-        no_data_text="No runs yet",
         value_formatter=lambda value: f"{value:,.10g}",
     )
     blanks = max(0, _LEAST_BARS - len(names))  # a bar keeps its width while there are few

@@ -103,7 +103,7 @@ def history(parts: Parts) -> HTMLResponse:
     """The history of runs, drawn; a part of the operations page."""
     runs, _ = parts.catalog.runs.latest(_CHARTED)
     ended = [run for run in reversed(runs) if run.state.finished and run.started_at]
-    return page("charts.html", charts=history_charts(ended), runs=len(ended))
+    return page("charts.html", charts=history_charts(ended))
 
 
 @router.get("/login")

@@ -51,3 +51,31 @@ def test_a_retry_without_a_daemon_or_of_a_wrong_form_is_refused(client: TestClie
     assert client.post("/api/v1/items/retry").json()["code"] == "no_ingest_daemon"
     answer = client.post("/api/v1/items/retry", json={"path": "a.jpg"})
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+def test_items_are_found_by_words_and_attributes(shop: Shop, draw: Draw) -> None:
+    for seed, path in enumerate(("bags/a.jpg", "shoes/b.jpg", "shoes/c_1.jpg")):
+        shop.put(path, draw(seed))
+    shop.put(
+        "products.csv",
+        b"path,product_id,colour,name\nbags/a.jpg,p1,red,100% canvas\n"
+        b"shoes/b.jpg,p2,red: dark,Runner\nshoes/c_1.jpg,p3,blue,Runner\n",
+    )
+    shop.ingest()
+    with shop.open() as client:
+
+        def found(**asked: object) -> list[str]:
+            items = client.get("/api/v1/items", params=asked).json()["items"]
+            return [item["path"] for item in items]
+
+        assert found(text="SHOES") == ["shoes/b.jpg", "shoes/c_1.jpg"]
+        assert found(text="p3") == found(text="c_1") == ["shoes/c_1.jpg"]
+        assert found(text="100%") == ["bags/a.jpg"]
+        assert found(text="0%_c") == []
+        assert found(filter="colour:red: dark") == ["shoes/b.jpg"]
+        assert found(filter=["colour:red", "colour:blue"]) == ["bags/a.jpg", "shoes/c_1.jpg"]
+        assert found(filter=["colour:blue", "name:Runner"], text="shoes") == ["shoes/c_1.jpg"]
+        assert found(filter="size:9") == []
+        assert client.get("/api/v1/items?filter=nonsense").json()["code"] == "malformed_filter"
+        facets = client.get("/api/v1/items?facets=true&limit=1").json()["facets"]
+        assert facets["name"][0] == {"value": "Runner", "count": 2}
