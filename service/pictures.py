@@ -6,7 +6,8 @@ import io
 import os
 import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from PIL import Image
 
@@ -21,6 +22,9 @@ from core.vision.decode import (
 )
 from core.vision.video import frame_at, looks_like_video
 from service.errors import PictureNotFoundError
+from service.picture_answer import Opened
+from service.stripped.strip import strip
+from service.thumbnails import ThumbnailCache
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
 
 THUMBNAIL_TYPE: Final = "image/jpeg"
 _QUALITY: Final = 85  # of thumbnails, on JPEG's scale to 100
+
+_TIFF: Final = "image/tiff"
+_DESCRIPTORS: Final = Path("/proc/self/fd")
 
 _WEBM_MAGIC: Final = b"\x1a\x45\xdf\xa3"
 _WEBM_TYPE: Final = "video/webm"
@@ -38,7 +45,8 @@ _MP4_TYPE: Final = "video/mp4"
 class Original:
     """A picture's file that may be sent."""
 
-    file: str  # resolved, inside the image folder
+    root: str  # resolved
+    file: str  # resolved, inside the root
     media_type: str
     stat: os.stat_result
 
@@ -52,6 +60,21 @@ class Original:
         """Names the present content."""
         return f"{self.stat.st_mtime_ns:x}-{self.stat.st_size:x}"
 
+    def open(self) -> BinaryIO:
+        """Open the file, if it is still the one that was found.
+
+        Raises:
+            PictureNotFoundError: it is not.
+        """
+        file = open_inside(self.root, self.file)
+        now, then = os.fstat(file.fileno()), self.stat
+        if (now.st_ino, now.st_dev, now.st_mtime_ns, now.st_size) != (
+            *(then.st_ino, then.st_dev, then.st_mtime_ns, then.st_size),
+        ):
+            file.close()
+            raise PictureNotFoundError("The file has just been changed.")
+        return file
+
 
 class Pictures:
     """Gives pictures that the catalog knows, from inside the image folder only."""
@@ -60,6 +83,7 @@ class Pictures:
         self._root = os.path.realpath(settings.image_dir)
         self._limits = DecodeLimits.for_catalogue(settings)
         self._catalog = catalog
+        self._thumbnails = ThumbnailCache(int(settings.thumbnail_cache_mb * 1_000_000))
 
     def find(self, path: str) -> Original:
         """The file of an item, if it holds a picture.
@@ -70,19 +94,20 @@ class Pictures:
         item = self._catalog.find_item(path)
         if item is None or item.state is ItemState.MISSING:
             raise PictureNotFoundError
-        file = os.path.realpath(os.path.join(self._root, path))
-        if not file.startswith(self._root + os.sep):
-            raise PictureNotFoundError
-        head, found = _look_at(file)
-        if not stat.S_ISREG(found.st_mode):
-            raise PictureNotFoundError("The file holds no picture.")
+        try:
+            file = os.path.realpath(os.path.join(self._root, path))
+        except (OSError, ValueError) as error:  # taken away this moment; a NUL inside
+            raise PictureNotFoundError from error
+        with open_inside(self._root, file) as opened:
+            found = os.fstat(opened.fileno())
+            head = opened.read(MAGIC_BYTES)
         if looks_like_image(head):
             kind = image_type(head)
         elif looks_like_video(head):
             kind = _WEBM_TYPE if head.startswith(_WEBM_MAGIC) else _MP4_TYPE
         else:
             raise PictureNotFoundError("The file holds no picture.")
-        return Original(file, kind, found)
+        return Original(self._root, file, kind, found)
 
     def rendered(self, original: Original, size: int | None, at_ms: int) -> bytes:
         """The picture upright and at most `size` pixels wide and high, as JPEG.
@@ -92,21 +117,61 @@ class Pictures:
         Raises:
             PictureNotFoundError: it cannot be decoded.
         """
+        key = (original.file, original.tag, size, at_ms)
+        made = self._thumbnails.get(key)
+        if made is None:
+            image = self._decoded(original, at_ms)
+            if size is not None:
+                image.thumbnail((size, size), Image.Resampling.LANCZOS, reducing_gap=3.0)
+            made = _encoded(image, "JPEG", quality=_QUALITY)
+            self._thumbnails.put(key, made)
+        return made
+
+    def opened(self, original: Original) -> Opened | None:
+        """What is sent of a file; None: it has to be encoded anew, see `encoded`.
+
+        Raises:
+            PictureNotFoundError: the file is gone, or a video that cannot be understood.
+        """
+        file = original.open()
+        kind = original.media_type
+        parts = strip(file, original.stat.st_size, kind, self._limits.max_pixels)
+        if parts is not None:
+            return Opened(file, parts, kind)
+        file.close()
+        if original.is_video:
+            raise PictureNotFoundError("The video's structure is damaged.")
+        return None
+
+    def encoded(self, original: Original) -> tuple[bytes, str]:
+        """A picture encoded anew without loss, and its media type.
+
+        Raises:
+            PictureNotFoundError: it cannot be decoded.
+        """
+        image = self._decoded(original, 0)
+        if original.media_type == _TIFF:
+            return _encoded(image, "TIFF"), _TIFF
+        return _encoded(image, "PNG", compress_level=1), "image/png"
+
+    def _decoded(self, original: Original, at_ms: int) -> Image.Image:
         try:
-            with open(original.file, "rb") as file:  # noqa: PTH123  # keeps odd names as they are
+            with original.open() as file:
                 if original.is_video:
-                    image = frame_at(file, at_ms, self._limits)
-                elif original.stat.st_size > self._limits.max_bytes:
+                    return frame_at(file, at_ms, self._limits)
+                if original.stat.st_size > self._limits.max_bytes:
                     raise PictureNotFoundError("The file is over LOOKALIKE_MAX_FILE_MB.")
-                else:
-                    image = decode_image(file.read(), self._limits)
+                return decode_image(file.read(), self._limits)
         except (OSError, ImageError) as error:
             raise PictureNotFoundError(f"There is no picture to show: {error}") from error
-        if size is not None:
-            image.thumbnail((size, size), Image.Resampling.LANCZOS, reducing_gap=3.0)
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=_QUALITY)
-        return buffer.getvalue()
+
+
+def _encoded(image: Image.Image, kind: str, **options: int) -> bytes:
+    plain = image.copy()  # without the tags that Pillow would take over from the original
+    plain.info = {}
+    buffer = io.BytesIO()
+    plain.save(buffer, kind, **options)
+    return buffer.getvalue()
 
 
 def image_type(head: bytes) -> str:
@@ -114,13 +179,33 @@ def image_type(head: bytes) -> str:
     return media_type(head) or "application/octet-stream"
 
 
-def _look_at(file: str) -> tuple[bytes, os.stat_result]:
-    """The first bytes of a file and its stat."""
+def open_inside(root: str, file: str) -> BinaryIO:
+    """Open a regular file that lies inside a folder, wherever links lead by now.
+
+    Raises:
+        PictureNotFoundError: it does not, or cannot be read.
+    """
+    if not file.startswith(root + os.sep):
+        raise PictureNotFoundError
     try:
         # A pipe put in place of the file would block a plain open for ever.
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError as error:
         raise PictureNotFoundError("The file is gone or cannot be read.") from error
-    with os.fdopen(descriptor, "rb") as opened:
-        found = os.fstat(descriptor)
-        return (opened.read(MAGIC_BYTES) if stat.S_ISREG(found.st_mode) else b""), found
+    opened = os.fdopen(descriptor, "rb")
+    # A folder on the way may have become a link since the path was resolved.
+    if not _place_of(descriptor, file).startswith(root + os.sep):
+        opened.close()
+        raise PictureNotFoundError
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        opened.close()
+        raise PictureNotFoundError("The file holds no picture.")
+    return opened
+
+
+def _place_of(descriptor: int, file: str) -> str:
+    """Where an open file lies; without Linux' own answer, where its path leads now."""
+    try:
+        return str((_DESCRIPTORS / str(descriptor)).readlink())
+    except OSError:
+        return os.path.realpath(file)

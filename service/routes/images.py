@@ -4,10 +4,10 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import FileResponse
 
 from service.collaborators import Parts
 from service.names import path_of_url
+from service.picture_answer import send_parts
 from service.pictures import THUMBNAIL_TYPE
 from service.schemas.problem import problems
 
@@ -20,6 +20,7 @@ router = APIRouter(prefix="/api/v1/images", tags=["items"])
     responses={
         **problems(image_not_found=404),
         200: {"description": "The picture.", "content": {"image/*": {}}},
+        206: {"description": "The part of it that `Range` asks for."},
         304: {"description": "The picture named by `If-None-Match` is still the same."},
     },
 )
@@ -33,7 +34,10 @@ async def show_image(
         int | None, Query(ge=0, le=2**31 - 1, description="The moment of a video to show.")
     ] = None,
 ) -> Response:
-    """A photo as the shop keeps it, or a smaller copy; or one moment of a video."""
+    """A photo as the shop keeps it, or a smaller copy; or one moment of a video.
+
+    What a camera writes beside the pixels (place, time, owner, previews) is left out.
+    """
     # The path is taken as it came: decoding it as UTF-8 would lose names that are not.
     path = path_of_url(request.scope["raw_path"])
     loop = asyncio.get_running_loop()
@@ -49,12 +53,12 @@ async def show_image(
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     if size is None and not (original.is_video and at_ms is not None):
-        return FileResponse(
-            original.file,
-            headers=headers,
-            media_type=original.media_type,
-            stat_result=original.stat,
-        )
+        opened = await loop.run_in_executor(parts.workers, parts.pictures.opened, original)
+        if opened is not None:
+            return send_parts(opened, request.headers.get("range"), headers)
+        work = loop.run_in_executor(parts.workers, parts.pictures.encoded, original)
+        content, media_type = await work
+        return Response(content, media_type=media_type, headers=headers)
     content = await loop.run_in_executor(
         parts.workers, parts.pictures.rendered, original, size, at_ms or 0
     )

@@ -120,7 +120,7 @@ def test_headers_without_end_are_refused(strict: Server) -> None:
 def test_a_body_that_trickles_in_is_answered_408(strict: Server) -> None:
     with connected(strict) as connection:
         connection.sendall(HEAD + FORM % 9 + b"--b")
-        answer = connection.recv(65_536)
+        answer = answer_of(connection)
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"body_too_slow" in answer
     assert b"LOOKALIKE_BODY_TIMEOUT_S" in answer
