@@ -102,7 +102,7 @@ def _csv_rows(path: Path, text: str) -> Iterable[tuple[str, dict[str, object]]]:
 def _json_rows(path: Path, text: str) -> Iterable[tuple[str, dict[str, object]]]:
     try:
         rows = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, too
         raise MetadataError(f"{path} is not JSON: {error}.") from error
     if not isinstance(rows, list):
         raise MetadataError(f"{path} must hold a list of objects.")
