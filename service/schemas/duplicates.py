@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class DuplicateItem(BaseModel):
@@ -28,6 +28,39 @@ class DuplicateGroup(BaseModel):
 
 class DuplicatesAnswer(BaseModel):
     """Groups of near-duplicates, the most alike first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "groups": [
+                    {
+                        "kind": "near_copy",
+                        "score": 0.991842,
+                        "size": 2,
+                        "products": 2,
+                        "items": [
+                            {
+                                "image_path": "mugs/m1.jpg",
+                                "image_url": "/api/v1/images/mugs/m1.jpg",
+                                "product_id": "m1",
+                                "attributes": {"colour": "white"},
+                            },
+                            {
+                                "image_path": "mugs/m7.jpg",
+                                "image_url": "/api/v1/images/mugs/m7.jpg",
+                                "product_id": "m7",
+                                "attributes": {"colour": "white"},
+                            },
+                        ],
+                    }
+                ],
+                "total": 1,
+                "compared": 3000,
+                "vectors": 3000,
+                "complete": True,
+            }
+        }
+    )
 
     groups: list[DuplicateGroup]
     total: int = Field(description="Groups there are, so far.")

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.schemas.health import IndexAnswer, SpaceAnswer
 from service.schemas.runs import RunAnswer
@@ -79,6 +79,54 @@ class ModelAnswer(BaseModel):
 
 class OperationsAnswer(BaseModel):
     """How everything is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "at": "2026-11-20T09:00:00.000+00:00",
+                "warnings": [],
+                "live": None,
+                "last_run": None,
+                "last_success_at": "2026-11-20T08:45:02.113+00:00",
+                "daemon": {
+                    "alive": True,
+                    "supervised": True,
+                    "heard_at": "2026-11-20T08:59:58.020+00:00",
+                },
+                "schedules": [
+                    {
+                        "what": "ingest",
+                        "cron": "*/15 * * * *",
+                        "next_at": ["2026-11-20T09:15:00.000+00:00"],
+                    }
+                ],
+                "items": {"indexed": 3000, "failed": 2, "missing": 0},
+                "searchable": 3000,
+                "generation": 41,
+                "model": {"spec": "classic", "device": "cpu", "reads_text": False},
+                "space": {
+                    "fingerprint": "6c2b8b9c847d4886751dabde334105f3",
+                    "spec": "classic",
+                    "dimension": 746,
+                    "default_threshold": 0.5,
+                },
+                "index": {"kind": "exact", "vectors": 3000, "recall": None},
+                "vectors_bytes": 4476000,
+                "process_bytes": 131072000,
+                "queries": {
+                    "window_s": 300.0,
+                    "count": 120,
+                    "per_minute": 24.0,
+                    "p50_ms": 14.2,
+                    "p95_ms": 31.0,
+                    "waiting": 0,
+                },
+                "disks": [
+                    {"folder": "store", "free_bytes": 67211743232, "total_bytes": 270553174016}
+                ],
+            }
+        }
+    )
 
     at: str = Field(description="When this was true, ISO 8601, UTC.")
     warnings: list[WarningAnswer] = Field(description="The worst first.")
