@@ -36,6 +36,7 @@ def history_charts(runs: Sequence[Run]) -> list[Chart]:
     if not runs:
         return []
     names = [f"Run {run.id}" for run in runs]
+    counted = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
     done = [run.counters.new_images for run in runs]
     removed = [run.counters.removed for run in runs]
     failed = [run.failed_items for run in runs]
@@ -43,7 +44,7 @@ def history_charts(runs: Sequence[Run]) -> list[Chart]:
     return [
         Chart(
             "Photos added and removed",
-            f"{sum(done):,} added or edited and {sum(removed):,} removed in {len(runs)} runs.",
+            f"{sum(done):,} added or edited and {sum(removed):,} removed in {counted}.",
             _bars(names, {"added or edited": done, "removed": removed}),
         ),
         Chart(
@@ -53,7 +54,7 @@ def history_charts(runs: Sequence[Run]) -> list[Chart]:
         ),
         Chart(
             "Duration in seconds",
-            f"The longest of {len(runs)} runs took {max(seconds):,.1f} s.",
+            f"The longest of {counted} took {max(seconds):,.1f} s.",
             _bars(names, {"seconds": seconds}),
         ),
     ]

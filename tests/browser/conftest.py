@@ -13,7 +13,14 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.service.conftest import REPOSITORY, Server, Shop, build_shop
+from tests.service.conftest import (
+    REPOSITORY,
+    Server,
+    Shop,
+    build_shop,
+    clip_shop,  # noqa: F401  # fixtures are found by where they are imported
+    draw_fixture,  # noqa: F401
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,6 +22,11 @@ export class Problem extends Error {
   }
 }
 
+const FOR_NOW = ["unreachable", "model_error", "not_ready", "overloaded", "timed_out", "internal_error", "rate_limited", "fetch_failed"];
+
+/** Whether the same request may well succeed a little later. */
+export const mayPass = (error) => FOR_NOW.includes(error.code) || /^status_5/.test(error.code ?? "");
+
 /** Ask the service; gives the JSON of its answer. */
 export async function ask(path, options = {}) {
   return (await send(path, options)).json();

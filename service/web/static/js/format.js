@@ -51,7 +51,8 @@ export function productName(product) {
   return attributes.name || attributes.title || product.product_id;
 }
 
-/** The attributes that are worth a chip: all but the name. */
+/** The attributes that are worth a chip: all but the name, none twice. */
 export function traits(attributes) {
-  return Object.entries(attributes).filter(([key, value]) => key !== "name" && key !== "title" && value);
+  const told = new Set(["", attributes.name, attributes.title]);
+  return Object.entries(attributes).filter(([, value]) => !told.has(value) && told.add(value));
 }

@@ -1,6 +1,6 @@
 // Two pictures, their score and the map of their differences; and pairs from a CSV file.
 
-import { ask } from "../api.js";
+import { ask, mayPass } from "../api.js";
 import { bar, h, need } from "../dom.js";
 import { score } from "../format.js";
 import { showPreview } from "../preview.js";
@@ -55,7 +55,7 @@ async function compare() {
 
 function fail(error, again = null) {
   need("#message").replaceChildren(h("div", { class: "notice bad", role: "alert" }, h("p", {}, error.message),
-    again ? h("button", { type: "button", onclick: () => { need("#message").replaceChildren(); again(); } }, "Try again") : null));
+    again && mayPass(error) ? h("button", { type: "button", onclick: () => { need("#message").replaceChildren(); again(); } }, "Try again") : null));
 }
 
 for (const slot of [1, 2]) {

@@ -36,7 +36,7 @@ function tile(name, value, { link = null, bad = false } = {}) {
 }
 
 function list(selector, rows) {
-  need(selector).replaceChildren(...rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+  need(selector).replaceChildren(...rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
 const ms = (value) => (value == null ? "–" : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`);

@@ -9,7 +9,8 @@ const ASKED_BY = { api: "API", cli: "command line", schedule: "schedule", watch:
 
 export async function drawRuns(place) {
   const { runs } = await ask(`/api/v1/runs?limit=${ROWS}`);
-  place.replaceChildren(...runs.map((run) => h("tr", {},
+  const ended = runs.filter((run) => run.finished_at); // the one going on is shown above
+  place.replaceChildren(...ended.map((run) => h("tr", {},
     h("td", { class: "number" }, run.id),
     h("td", {}, h("span", { class: `state ${run.state}` }, run.state)),
     h("td", {}, ASKED_BY[run.trigger] ?? run.trigger),

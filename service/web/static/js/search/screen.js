@@ -1,5 +1,6 @@
 // What the search page shows: the picture searched with, the results, and every other state.
 
+import { mayPass } from "../api.js";
 import { h, need, sized } from "../dom.js";
 import { count, plural, productName } from "../format.js";
 import { showPreview } from "../preview.js";
@@ -12,7 +13,7 @@ export class Screen {
   #parts = Object.fromEntries(
     ["start", "found", "source", "preview", "crop", "crop-start", "crop-clear", "no-preview", "source-name",
       "description", "summary", "threshold", "threshold-value", "facets", "matches", "message", "grouped",
-      "copy", "clear", "more-text", "narrowing"]
+      "copy", "clear", "hint", "narrowing"]
       .map((id) => [id, document.getElementById(id)]),
   );
 
@@ -62,7 +63,7 @@ export class Screen {
     const shown = source.blob ?? source.image;
     if (!shown || shown === this.#shown) return;
     this.#shown = shown;
-    parts.crop.hidden = false;
+    parts.crop.hidden = parts.hint.hidden = false;
     parts["no-preview"].hidden = true;
     if (source.blob) return showPreview(parts.preview, source.blob, () => this.#noPreview());
     parts.preview.onerror = () => this.#noPreview();
@@ -71,7 +72,7 @@ export class Screen {
 
   #noPreview() {
     this.#parts.crop.hidden = true;
-    this.#parts["crop-start"].hidden = true;
+    this.#parts["crop-start"].hidden = this.#parts.hint.hidden = true;
     this.#parts["no-preview"].hidden = false;
   }
 
@@ -89,6 +90,7 @@ export class Screen {
     parts.found.setAttribute("aria-busy", "false");
     this.#say();
     parts.narrowing.hidden = !answer.total_compared;
+    parts.copy.hidden = false;
     parts.threshold.value = threshold;
     parts["threshold-value"].textContent = threshold.toFixed(2);
     parts.summary.textContent = this.#summary(search, answer, matches, cut);
@@ -123,10 +125,11 @@ export class Screen {
   fail(error, again = null) {
     const parts = this.#parts;
     const notice = h("div", { class: "notice bad", role: "alert" }, h("h2", {}, "That did not work"), h("p", {}, error.message),
-      again ? h("button", { type: "button", onclick: again }, "Try again") : null);
+      again && mayPass(error) ? h("button", { type: "button", onclick: again }, "Try again") : null);
     parts.found.setAttribute("aria-busy", "false");
     if (parts.found.hidden) return need("#start-message").replaceChildren(notice);
     parts.summary.textContent = "";
+    parts.narrowing.hidden = parts.copy.hidden = true;
     parts.matches.replaceChildren();
     return this.#say(notice);
   }
