@@ -191,7 +191,8 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     """Scale 16-bit, 32-bit and float grey samples to 8 bits; Pillow would clip them."""
     if not (image.mode.startswith("I") or image.mode == "F"):
         return image
-    samples = np.asarray(image).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # signalling NaNs
+        samples = np.asarray(image).astype(np.float64)
     samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
     full = 1.0 if image.mode == "F" else 65535.0
     white = max(full, float(samples.max(initial=0.0)))

@@ -8,6 +8,7 @@ from service.collaborators import Parts
 from service.duplicates import FLOOR, Group
 from service.names import image_url, shown
 from service.schemas.duplicates import DuplicateGroup, DuplicateItem, DuplicatesAnswer
+from service.schemas.numbers import Offset
 from service.schemas.problem import problems
 from service.search import SCORE_DIGITS
 
@@ -25,7 +26,7 @@ def list_duplicates(
         bool, Query(description="Only groups of more than one product.")
     ] = False,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Offset = 0,
 ) -> DuplicatesAnswer:
     """Groups of photos that look the same, the most alike first."""
     snapshot = parts.searcher.current_view().snapshot

@@ -14,6 +14,7 @@ from service.questions import parse_filters
 from service.routes.answers import facets_of
 from service.routes.runs import accepted
 from service.schemas.items import ItemAnswer, ItemList, RetryRequest
+from service.schemas.numbers import Offset
 from service.schemas.problem import problems
 from service.schemas.runs import RunAnswer
 from service.schemas.search import FacetValue
@@ -27,7 +28,7 @@ def list_items(
     parts: Parts,
     state: ItemState | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Offset = 0,
     text: Annotated[
         str, Query(max_length=200, description="In the path, the product or an attribute.")
     ] = "",

@@ -12,6 +12,7 @@ from core.records import Run, RunState
 from core.reports import run_report
 from service.collaborators import Parts
 from service.names import shown
+from service.schemas.numbers import Offset, RunId
 from service.schemas.problem import problems
 from service.schemas.runs import RunAnswer, RunList
 
@@ -25,7 +26,7 @@ def list_runs(
     parts: Parts,
     state: RunState | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Offset = 0,
 ) -> RunList:
     """The runs, newest first."""
     runs, total = parts.catalog.runs.latest(limit, offset, state)
@@ -33,7 +34,7 @@ def list_runs(
 
 
 @router.get("/{run_id}", responses=problems(unknown_run=404))
-def show_run(parts: Parts, run_id: int) -> RunAnswer:
+def show_run(parts: Parts, run_id: RunId) -> RunAnswer:
     """One run, with its counters as they are."""
     return run_answer(parts.desk.get(run_id))
 
@@ -49,14 +50,14 @@ def show_run(parts: Parts, run_id: int) -> RunAnswer:
         },
     },
 )
-async def follow_run(parts: Parts, run_id: int) -> Response:
+async def follow_run(parts: Parts, run_id: RunId) -> Response:
     """Follow a run: an event whenever it changed and at least every 10 seconds, until it ends."""
     await anyio.to_thread.run_sync(parts.desk.get, run_id)
     return EventSourceResponse(_events(parts.desk.follow(run_id)), ping=_KEEP_ALIVE_S)
 
 
 @router.post("/{run_id}/cancel", status_code=202, responses=problems(unknown_run=404, run_over=409))
-def cancel_run(parts: Parts, run_id: int) -> RunAnswer:
+def cancel_run(parts: Parts, run_id: RunId) -> RunAnswer:
     """Ask a run to stop at its next batch; what it has published stands."""
     return run_answer(parts.desk.cancel(run_id))
 

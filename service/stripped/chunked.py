@@ -59,6 +59,8 @@ def _webp_chunks(file: BinaryIO, size: int, orientation: int) -> Iterator[Part]:
         kind, length = struct.unpack("<4sI", exactly(file, place, 8))
         whole = 8 + length + length % 2
         if kind == b"VP8X":
+            if not length:
+                raise UnknownStructureError
             body = bytearray(exactly(file, place + 8, length))
             body[0] &= ~(_WEBP_EXIF | _WEBP_XMP)
             body[0] |= _WEBP_EXIF if orientation > 1 else 0
