@@ -11,10 +11,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.cron import CronTrigger
 
 from core.errors import BusyError, StoreError
 from core.records import RunOptions
+from core.schedule import cron_trigger
 from core.store.catalog import Catalog
 from core.store.runs import RunInProgressError
 from ingest.lock import IngestLock
@@ -88,7 +88,7 @@ class Daemon:
             if cron:
                 self._scheduler.add_job(
                     self._queue,
-                    CronTrigger.from_crontab(cron),
+                    cron_trigger(cron),
                     args=[options],
                     # After a sleep or a stall one run makes up for all that were missed.
                     coalesce=True,

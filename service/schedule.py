@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from datetime import UTC, datetime
 
-from apscheduler.triggers.cron import CronTrigger
+from core.schedule import cron_trigger
 
 
 def next_times(cron: str, at: float, count: int) -> list[float]:
@@ -13,7 +13,7 @@ def next_times(cron: str, at: float, count: int) -> list[float]:
 
     The expression is of the machine's own time zone, as the ingest daemon reads it.
     """
-    trigger = CronTrigger.from_crontab(cron)
+    trigger = cron_trigger(cron)
     times = list[float]()
     previous, now = None, datetime.fromtimestamp(at, UTC)
     while len(times) < count:

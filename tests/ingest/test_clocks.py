@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
-from apscheduler.triggers.cron import CronTrigger
 
 from core.reports import run_report
+from core.schedule import cron_trigger
 
 if TYPE_CHECKING:
     from tests.shop import Shop
@@ -65,7 +65,7 @@ def test_a_clock_set_back_during_a_run_leaves_a_row_that_makes_sense(
     ],
 )
 def test_a_daily_schedule_goes_on_through_a_change_of_time(first: datetime, cron: str) -> None:
-    trigger = CronTrigger.from_crontab(cron, timezone=BERLIN)
+    trigger = cron_trigger(cron, BERLIN)
     fired: list[datetime] = []
     now, last = first, None
     while len(fired) < 4:

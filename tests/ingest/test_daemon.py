@@ -105,14 +105,8 @@ def test_the_schedule_queues_runs_and_never_two(
     monkeypatch: pytest.MonkeyPatch,
     setting: str,
 ) -> None:
-    class EverySecond:
-        """Stands where the cron expression would be parsed; the least of those is a minute."""
-
-        @staticmethod
-        def from_crontab(_: str) -> IntervalTrigger:
-            return IntervalTrigger(seconds=1)
-
-    monkeypatch.setattr(daemon, "CronTrigger", EverySecond)
+    # The shortest time a cron expression can name is a minute.
+    monkeypatch.setattr(daemon, "cron_trigger", lambda _: IntervalTrigger(seconds=1))
     shop.photos(1)
     working(shop.settings(**{setting: "* * * * *"}))
     wait_for(lambda: len([run for run in _runs(shop) if run.state.finished]) >= 2)
