@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,25 +46,25 @@ class RunState(StrEnum):
         return self not in (RunState.QUEUED, RunState.RUNNING)
 
 
-@dataclass(frozen=True)
-class FileStat:
-    """What tells a changed file from an unchanged one without opening it."""
+class FileStat(NamedTuple):
+    """What tells a changed file from an unchanged one without opening it.
+
+    A tuple, as are the next two: a rerun makes one of each for every file.
+    """
 
     size: int  # bytes
     mtime_ns: int
     ctime_ns: int  # catches an edit that put the old mtime back
 
 
-@dataclass(frozen=True)
-class SeenFile:
+class SeenFile(NamedTuple):
     """A file the walk found."""
 
     path: str  # relative to the image root, POSIX, undecodable bytes as surrogate escapes
     stat: FileStat
 
 
-@dataclass(frozen=True)
-class KnownFile:
+class KnownFile(NamedTuple):
     """A file as the catalog last knew it."""
 
     path: str

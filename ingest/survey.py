@@ -40,6 +40,7 @@ class Survey:
         return not self.unlisted
 
 
+_CHECK_EVERY: Final = 256  # files between two looks at the clock
 ROOT_MARKER: Final = ".lookalike-root"
 
 
@@ -93,8 +94,9 @@ def survey_folder(
     reader = Catalog(store_dir)
     try:
         with closing(reader.known_files(space_id)) as files:
-            for change in compare(files, walk, verify=verify):
-                progress.check()
+            for place, change in enumerate(compare(files, walk, verify=verify)):
+                if place % _CHECK_EVERY == 0:
+                    progress.check()
                 known = change.known
                 found.active += known is not None and known.state in _ACTIVE
                 if isinstance(change, Vanished):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,7 @@ def read_status(settings: Settings) -> FolderStatus:
 def _count(files: Iterable[KnownFile], walk: Walk) -> dict[str, int]:
     # A file that was young when it was read is hashed again by the next run, to be safe; it counts
     # as dealt with all the same.
-    known = (replace(file, suspect=False) for file in files)
+    known = (file._replace(suspect=False) for file in files)
     counts = {"processed": 0, "pending": 0, "removed": 0}
     for change in compare(known, walk):
         kind = _kind(change)

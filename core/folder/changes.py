@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from core.records import ItemState
+from core.records import ItemState, KnownFile, SeenFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from core.records import KnownFile, SeenFile
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,8 @@ class Vanished:
     known: KnownFile
 
 
+File = TypeVar("File", KnownFile, SeenFile)
+
 Change = Unchanged | Suspect | Vanished
 
 
@@ -50,20 +50,25 @@ def compare(
 
     Tombstones whose file is still absent give nothing. With `verify` every file is suspect.
     """
-    known_files, seen_files = iter(known), iter(seen)
-    old, new = next(known_files, None), next(seen_files, None)
+    known_files, seen_files = map(_keyed, known), map(_keyed, seen)
+    old_key, old = next(known_files, _NO_MORE)
+    new_key, new = next(seen_files, _NO_MORE)
     while old is not None or new is not None:
-        if new is None or (old is not None and _key(old) < _key(new)):
+        if new is None or (old is not None and old_key < new_key):
             assert old is not None  # noqa: S101  # or the loop had ended
             if old.state is not ItemState.MISSING:
                 yield Vanished(old)
-            old = next(known_files, None)
-        elif old is None or _key(new) < _key(old):
+            old_key, old = next(known_files, _NO_MORE)
+        elif old is None or new_key < old_key:
             yield Suspect(new, None)
-            new = next(seen_files, None)
+            new_key, new = next(seen_files, _NO_MORE)
         else:
             yield _judge(old, new, verify=verify)
-            old, new = next(known_files, None), next(seen_files, None)
+            old_key, old = next(known_files, _NO_MORE)
+            new_key, new = next(seen_files, _NO_MORE)
+
+
+_NO_MORE: Final = (b"", None)
 
 
 def _judge(old: KnownFile, new: SeenFile, *, verify: bool) -> Change:
@@ -79,5 +84,5 @@ def _judge(old: KnownFile, new: SeenFile, *, verify: bool) -> Change:
     return Unchanged(old)
 
 
-def _key(file: KnownFile | SeenFile) -> bytes:
-    return os.fsencode(file.path)
+def _keyed(file: File) -> tuple[bytes, File]:
+    return os.fsencode(file.path), file

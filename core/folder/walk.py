@@ -91,7 +91,9 @@ class Walk:
                 return None  # links that lead to each other lead to nothing
             self.unlisted.append(f"{entry.path}: {error.strerror or error}")
             return None
-        return SeenFile(path, file_stat(found)) if stat.S_ISREG(found.st_mode) else None
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        return SeenFile(path, FileStat(found.st_size, found.st_mtime_ns, found.st_ctime_ns))
 
 
 def file_stat(found: os.stat_result) -> FileStat:

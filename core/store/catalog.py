@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from itertools import starmap
 from typing import TYPE_CHECKING, Final
 
 from core.errors import StoreError
@@ -157,7 +158,9 @@ class Catalog:
         has ended or been closed it holds the connection.
         """
         with self.database.reading() as connection:
-            yield from map(_known_file, connection.execute(_KNOWN_FILES, (space_id,)))
+            rows = connection.cursor()
+            rows.row_factory = None  # plain tuples: there may be a million
+            yield from starmap(_known_file, rows.execute(_KNOWN_FILES, (space_id,)))
 
     def items(
         self, wanted: ItemFilter | ItemState | None, limit: int, offset: int = 0
@@ -245,15 +248,30 @@ ORDER BY path
 """
 
 
-def _known_file(row: sqlite3.Row) -> KnownFile:
+_STATES: Final[dict[str | None, ItemState | None]] = {None: None} | {
+    state.value: state for state in ItemState
+}
+
+
+def _known_file(  # noqa: PLR0913, PLR0917  # one for each column
+    path: bytes,
+    item_id: int | None,
+    size: int,
+    mtime_ns: int,
+    ctime_ns: int,
+    state: str | None,
+    md5: bytes | None,
+    suspect: int,
+    has_vector: int,
+) -> KnownFile:
     return KnownFile(
-        path=os.fsdecode(row["path"]),
-        item_id=row["id"],
-        stat=FileStat(row["size"], row["mtime_ns"], row["ctime_ns"]),
-        state=ItemState(row["state"]) if row["state"] else None,
-        md5=row["md5"],
-        suspect=bool(row["suspect"]),
-        has_vector=bool(row["has_vector"]),
+        os.fsdecode(path),
+        item_id,
+        FileStat(size, mtime_ns, ctime_ns),
+        _STATES[state],
+        md5,
+        bool(suspect),
+        bool(has_vector),
     )
 
 

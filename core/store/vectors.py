@@ -133,7 +133,7 @@ def _still_there(connection: sqlite3.Connection, ids: list[int]) -> list[int]:
 _COLUMNS: Final = (
     "SELECT count(*), group_concat(t.id), group_concat(t.segment_id), group_concat(t.row), "
     "group_concat(CASE length(CAST(t.md5 AS BLOB)) WHEN 16 THEN hex(t.md5) "
-    f"ELSE '{'00' * MD5_BYTES}' END, '') FROM vectors t WHERE t.space_id = ? AND "
+    f"ELSE '{'00' * MD5_BYTES}' END, '') FROM vectors t WHERE +t.space_id = ? AND "  # by id
 )
 
 

@@ -190,7 +190,7 @@ class FaissIndex(VectorIndex):
         self, queries: NDArray[np.float32], k: int, selector: faiss.IDSelector | None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         wanted = min(len(self._base_ids), _CANDIDATES_PER_RESULT * k)
-        breadth = max(self._base.hnsw.efSearch, wanted)
+        breadth = max(self._base.hnsw.efSearch, _BREADTHS[0], wanted)
         parameters = faiss.SearchParametersHNSW(sel=selector, efSearch=breadth)
         _, rows = self._base.search(queries, wanted, params=parameters)
         scores = np.full(rows.shape, -np.inf, np.float32)
