@@ -1,0 +1,1 @@
+"""Measurements: each figure beside a reference measured in the same run."""

@@ -1,0 +1,97 @@
+"""Measure, print, and where asked write the tables of docs/performance.md.
+
+python -m benchmarks [NAME...] [--quick] [--write] [--check] [--commit]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from benchmarks.figures import Options
+from benchmarks.machine import describe_machine
+
+if TYPE_CHECKING:
+    from benchmarks.figures import Table
+
+NAMES: Final = ("store", "rerun", "ingest", "query")
+"""Each a module beside this one with a function `measure`."""
+
+_COMMITTED: Final = Path(__file__).with_name("committed.json")
+_DOCUMENT: Final = Path(__file__).parents[1] / "docs" / "performance.md"
+_LOSS: Final = 0.2  # of a ratio, from there on the check fails
+
+
+class _Benchmark(Protocol):
+    def measure(self, options: Options) -> Table: ...
+
+
+def main() -> None:
+    """Run what was named, or everything."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="NAME")
+    parser.add_argument("--quick", action="store_true", help="small sizes, few repeats")
+    parser.add_argument("--photos", type=Path, help="folder of real photos")
+    parser.add_argument("--embeddings", type=Path, help=".npy of real embeddings")
+    parser.add_argument("--items", help="catalogue sizes, with commas between")
+    parser.add_argument("--folder", type=Path, help="where large stores are kept between runs")
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md's tables")
+    parser.add_argument("--check", action="store_true", help="fail on a loss of 20 %%")
+    parser.add_argument("--commit", action="store_true", help="keep the ratios to check against")
+    given = parser.parse_args()
+    sizes = given.items or ("2000,10000" if given.quick else "10000,100000")
+    folder = given.folder or Path(tempfile.gettempdir()) / "lookalike-benchmarks"
+    options = Options(
+        given.quick, given.photos, given.embeddings, tuple(map(int, sizes.split(","))), folder
+    )
+    tables = {}
+    for name in given.names or NAMES:
+        tables[name] = cast("_Benchmark", import_module(f"benchmarks.{name}")).measure(options)
+        print(tables[name].text(), flush=True)
+    print(describe_machine())
+    if given.write:
+        _write(tables)
+    if given.commit:
+        _commit(tables)
+    if given.check:
+        sys.exit(_check(tables))
+
+
+def _write(tables: dict[str, Table]) -> None:
+    """Put each table between its markers."""
+    document = _DOCUMENT.read_text()
+    for name, table in tables.items():
+        start, end = f"<!-- {name} -->\n", f"<!-- end {name} -->"
+        before, rest = document.split(start)
+        after = rest.split(end)[1]
+        text = f"{table.text()}\n{describe_machine()}\n"
+        document = f"{before}{start}{text}{end}{after}"
+    _DOCUMENT.write_text(document)
+
+
+def _commit(tables: dict[str, Table]) -> None:
+    known = json.loads(_COMMITTED.read_text()) if _COMMITTED.exists() else {}
+    for name, table in tables.items():
+        known[name] = {what: round(ratio, 3) for what, ratio in table.ratios().items()}
+    _COMMITTED.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+
+
+def _check(tables: dict[str, Table]) -> int:
+    known = json.loads(_COMMITTED.read_text())
+    lost = 0
+    for name, table in tables.items():
+        for what, ratio in table.ratios().items():
+            before = known.get(name, {}).get(what)
+            if before is not None and ratio < (1 - _LOSS) * before:
+                print(f"{name}: {what}: {ratio:.2f}, was {before:.2f}")
+                lost += 1
+    return min(lost, 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""The ingest pipeline, beside the sum of its parts and the one-by-one loop.
+
+The parts are what no pipeline can do without: decoding alone in the same number of processes, and
+the model alone on pictures that lie ready. They are added up, because on a machine whose cores
+both parts fill neither can hide behind the other. The loop is what a small service does: read,
+decode, embed, one photo at a time.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.figures import Figure, Options, Table, seconds
+from benchmarks.synthetic_store import fresh_folder
+from core.records import RunOptions, RunState
+from core.settings import Settings
+from core.store.catalog import Catalog
+from core.vision.decode import IMAGE_SUFFIXES, DecodeLimits, decode_image
+from core.vision.models import ModelSource, load_embedder
+from core.vision.video import VideoSampling
+from ingest.decoders import DecoderLimits, DecoderPool, in_order
+from ingest.model import RunModel
+from ingest.reading import Preparation
+from ingest.run import IngestRun
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from core.vision.embedder import Embedder
+
+_SAMPLE = Path("data/images")
+_LOOP = 16  # photos that the loop is timed on
+
+
+def measure(options: Options) -> Table:
+    """Ingest the same photos with each model."""
+    table = Table("Ingest", "python -m benchmarks ingest --photos FOLDER")
+    models: list[tuple[str, Path | None, int]] = [("classic", None, 150 if options.quick else 600)]
+    clip = _random_clip(options.folder)
+    models.append(("open_clip:ViT-B-32", clip, 32 if options.quick else 160))
+    for spec, weights, count in models:
+        images = fresh_folder(options.folder / "ingest-images")
+        _copy_photos(options.photos or _SAMPLE, images, count)
+        settings = Settings.load(
+            image_dir=images,
+            store_dir=fresh_folder(options.folder / "ingest-store"),
+            model=spec,
+            model_weights=weights,
+        )
+        table.figures += _measure_model(settings)
+    return table
+
+
+def _measure_model(settings: Settings) -> list[Figure]:
+    embedder = load_embedder(ModelSource.from_settings(settings))
+    how = Preparation(
+        embedder.preprocessing,
+        DecodeLimits.for_catalogue(settings),
+        VideoSampling.from_settings(settings),
+    )
+    names = sorted(path.name for path in settings.image_dir.iterdir())
+    pixels: list[NDArray[np.uint8]] = []
+    with DecoderPool(str(settings.image_dir), how, DecoderLimits.from_settings(settings)) as pool:
+        list(in_order(names[:8], pool.submit, 8))[-1][1].result()
+        decode = seconds(lambda: pixels.extend(_decoded(pool, names)))
+    forward = seconds(partial(_forward, embedder, np.concatenate(pixels), settings.batch_size))
+    few = names[:_LOOP]
+    loop = seconds(partial(_one_by_one, embedder, settings, few)) * len(names) / len(few)
+    model = RunModel(settings)
+    with closing(Catalog(settings.store_dir)) as catalog:
+        model.embedder(catalog)
+        taken = seconds(partial(_ingest, settings, catalog, model))
+    rate = len(names) / taken
+    what = f"{settings.model}, {len(names)} photos"
+    return [
+        Figure(
+            f"{what}, against its parts",
+            f"{rate:.1f} photos/s",
+            f"decoding {len(names) / decode:.1f}/s, model {len(names) / forward:.1f}/s",
+            (decode + forward) / taken,
+            "at least 0.90",
+        ),
+        Figure(
+            f"{what}, against one by one",
+            f"{rate:.1f} photos/s",
+            f"loop: {len(names) / loop:.1f}/s",
+            loop / taken,
+            "at least 4 with ViT-B/32",
+        ),
+    ]
+
+
+def _decoded(pool: DecoderPool, names: list[str]) -> list[NDArray[np.uint8]]:
+    reads = (pool.result(name, future) for name, future in in_order(names, pool.submit, 128))
+    return [read.pixels for read in reads if read.pixels is not None]
+
+
+def _forward(embedder: Embedder, pixels: NDArray[np.uint8], batch: int) -> None:
+    for start in range(0, len(pixels), batch):
+        embedder.embed(pixels[start : start + batch])
+
+
+def _one_by_one(embedder: Embedder, settings: Settings, names: list[str]) -> None:
+    limits = DecodeLimits.for_catalogue(settings)
+    for name in names:
+        image = decode_image((settings.image_dir / name).read_bytes(), limits)
+        embedder.embed(embedder.prepare(image)[None])
+
+
+def _ingest(settings: Settings, catalog: Catalog, model: RunModel) -> None:
+    run = catalog.runs.start(RunOptions(), "cli")
+    done = IngestRun(settings, catalog, run, model).execute()
+    if done.state is not RunState.SUCCEEDED or done.counters.failed:
+        raise SystemExit(f"the ingest did not succeed: {done.message}")
+
+
+def _copy_photos(source: Path, target: Path, count: int) -> None:
+    """Copy photos under short names; where there are too few, again with a byte added."""
+    paths = sorted(p for p in source.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+    if not paths:
+        raise SystemExit(f"{source} holds no photos.")
+    for number in range(count):
+        path = paths[number * len(paths) // count if count < len(paths) else number % len(paths)]
+        copy = target / f"{number:06d}{path.suffix}"
+        shutil.copyfile(path, copy)
+        if number >= len(paths):
+            with copy.open("ab") as file:
+                file.write(number.to_bytes(4, "big"))
+
+
+def _random_clip(folder: Path) -> Path:
+    """A checkpoint of the real architecture with seeded random weights, made once."""
+    path = folder / "vit-b-32.pt"
+    if not path.exists():
+        import open_clip  # noqa: PLC0415  # heavy, and only needed once
+        import torch  # noqa: PLC0415
+
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(0)
+        torch.save(open_clip.create_model("ViT-B-32").state_dict(), path)
+    return path

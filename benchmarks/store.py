@@ -1,0 +1,157 @@
+"""The store as it grows: restart, publishing ten items, and searching.
+
+Stores are made of drawn vectors by the code that publishes real ones, and kept in the folder for
+the next run. The reference of a search is FAISS's flat index, which compares a query with every
+vector, on one thread; of a restart, reading and hashing the same files.
+"""
+
+from __future__ import annotations
+
+import resource
+import shutil
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING
+
+import faiss
+import numpy as np
+
+from benchmarks.figures import Figure, Options, Table, medians, seconds, show_ms
+from benchmarks.synthetic_store import build_store, bytes_below, fresh_folder, publish
+from benchmarks.vectors import VectorSource
+from core.settings import Settings
+from core.store.catalog import Catalog
+from core.store.files import sha256_of
+from core.store.snapshot import read_snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from core.store.snapshot import Filters, Snapshot
+
+_K = 10
+_NEW = 10
+
+
+def measure(options: Options) -> Table:
+    """Fill, restart, publish and search stores of each size."""
+    source = VectorSource.around(options.embeddings)
+    seeds = "real embeddings" if source.real else "drawn groups"
+    table = Table(
+        "The store",
+        "python -m benchmarks store --items " + ",".join(map(str, options.items)),
+        note=f"Vectors of {source.seeds.shape[1]} dimensions drawn around {seeds}.",
+    )
+    for items in options.items:
+        folder = options.folder / f"store-{items}-{'real' if source.real else 'drawn'}"
+        if not (folder / "complete").exists():
+            exact_up_to = Settings.model_fields["exact_index_items"].default
+            taken = seconds(partial(build_store, fresh_folder(folder), source, items, exact_up_to))
+            (folder / "complete").write_text(f"{taken:.1f}")
+        table.figures += _measure_size(folder, items, source, options)
+    return table
+
+
+def _measure_size(folder: Path, items: int, source: VectorSource, options: Options) -> list[Figure]:
+    figures = [_restart(folder, items)]
+    with closing(Catalog(folder)) as catalog:
+        snapshot = read_snapshot(catalog)
+    queries = source.draw(40 if options.quick else 200, seed=10_000).astype(np.float32)
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    figures += _search(snapshot, queries, items)
+    copy = folder.with_name(folder.name + "-copy")
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(folder, copy)
+    figures += _publish(copy, items, source)
+    shutil.rmtree(copy)
+    return figures
+
+
+def _restart(folder: Path, items: int) -> Figure:
+    def restart() -> None:
+        with closing(Catalog(folder)) as catalog:
+            read_snapshot(catalog)
+
+    def hash_files() -> None:
+        for path in folder.rglob("*"):
+            if path.is_file():
+                sha256_of(path)
+
+    ours, files = medians(3, restart, hash_files)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return Figure(
+        f"restart, {items:,} items",
+        f"{ours:.2f} s; at most {peak:.2f} GB of memory so far",
+        f"hashing its files: {files:.2f} s",
+        ours / files,
+        "10 s at 1,000,000",
+        more_is_better=False,
+    )
+
+
+def _search(snapshot: Snapshot, queries: NDArray[np.float32], items: int) -> list[Figure]:
+    assert snapshot.index is not None  # noqa: S101  # the store was just filled
+    assert snapshot.vectors is not None  # noqa: S101
+    ids = snapshot.index.ids()
+    vectors = snapshot.vectors.read(ids)
+    flat = faiss.IndexFlatIP(vectors.shape[1])
+    flat.add(vectors)
+    truth = flat.search(queries, _K)[1]
+    _, found = snapshot.index.search(queries, _K)
+    recall = np.mean(
+        [len(np.intersect1d(ids[t], f)) / _K for t, f in zip(truth, found, strict=True)]
+    )
+    filters: tuple[Filters, ...] = {"colour": ["red"]}, {"brand": ["brand 7"]}
+    works: list[Callable[[NDArray[np.float32]], object]] = [
+        lambda query: flat.search(query[None], _K),
+        lambda query: snapshot.search(query, _K),
+        lambda query: snapshot.search(query, _K, filters[0]),
+        lambda query: snapshot.search(query, _K, filters[1]),
+    ]
+    faiss.omp_set_num_threads(1)
+    times = np.array([[seconds(partial(work, query)) for work in works] for query in queries])
+    plain, ours, wide, narrow = np.median(times, axis=0).tolist()
+    beside = f"flat: {show_ms(plain)}"
+    what = snapshot.index.kind
+    return [
+        Figure(
+            f"search, {items:,} items ({what}), p50",
+            f"{show_ms(ours)}; recall@{_K} {recall:.3f}",
+            beside,
+            plain / ours,
+            "1 ms, recall 0.98 at 1,000,000",
+        ),
+        Figure(f"filter that passes 1 in 8, {items:,} items", show_ms(wide), beside, plain / wide),
+        Figure(
+            f"filter that passes 1 in 500, {items:,} items",
+            show_ms(narrow),
+            beside,
+            plain / narrow,
+        ),
+    ]
+
+
+def _publish(folder: Path, items: int, source: VectorSource) -> list[Figure]:
+    with closing(Catalog(folder)) as catalog, closing(Catalog(folder)) as reader:
+        snapshot = read_snapshot(reader)
+        space = catalog.live_space()
+        assert space is not None  # noqa: S101  # the store was just filled
+        log = folder / "catalog.db-wal"
+        before, log_before = bytes_below(folder), log.stat().st_size if log.exists() else 0
+        new = source.draw(_NEW, seed=20_000)
+        taken = seconds(lambda: publish(catalog, space, new, items))
+        after = bytes_below(folder)
+        written = sum(size - before.get(path, 0) for path, size in after.items())
+        written = max(written, log.stat().st_size - log_before)
+        refreshed = seconds(lambda: read_snapshot(reader, snapshot))
+    return [
+        Figure(
+            f"publishing {_NEW} items, {items:,} items",
+            f"{show_ms(taken)}, {written / 1000:.0f} kB written",
+            budget="1 s at 1,000,000",
+        ),
+        Figure(f"taking them up, {items:,} items", show_ms(refreshed)),
+    ]
