@@ -63,10 +63,11 @@ class Outcome:
         )
 
 
-HEADER: Final = """\
-| load | sent/s | answered/s | p50 ms | p99 ms | refused | with Retry-After | failed | slowest health, ms \
-| most memory, MB | recovery, s |
-|---|---|---|---|---|---|---|---|---|---|---|"""
+HEADER: Final = (
+    "| load | sent/s | answered/s | p50 ms | p99 ms | refused | with Retry-After | failed "
+    "| slowest health, ms | most memory, MB | recovery, s |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|"
+)
 
 
 class Client:
@@ -208,14 +209,16 @@ def served(**settings: str) -> Iterator[tuple[str, psutil.Process]]:
             **settings,
         }
         ingest = [sys.executable, "-m", "ingest", "run"]
-        subprocess.run(ingest, cwd=ROOT, env=environment, check=True, capture_output=True)
+        subprocess.run(  # noqa: S603  # our own command
+            ingest, cwd=ROOT, env=environment, check=True, capture_output=True
+        )
         command = [sys.executable, "-m", "service", "serve", "--port", "0", "--no-ingest"]
-        with subprocess.Popen(
+        with subprocess.Popen(  # noqa: S603  # our own command
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
         ) as process:
             try:
-                assert process.stdout is not None
-                yield process.stdout.readline().split()[-1], psutil.Process(process.pid)
+                line = process.stdout.readline() if process.stdout else ""
+                yield line.split()[-1], psutil.Process(process.pid)
             finally:
                 process.terminate()
 
