@@ -37,7 +37,7 @@ browser: ## Install Chromium, which the tests of the pages drive, where apt can
 test: setup browser ## Check the code and run the tests
 	$(MAKE) check
 	$(BIN)/coverage erase
-	$(BIN)/pytest -m "not slow" --cov --cov-report=
+	$(BIN)/pytest -m "not slow" --cov --cov-report=term:skip-covered
 
 test-all: setup browser ## The tests, the slow ones too; fails without a browser
 	$(MAKE) check
