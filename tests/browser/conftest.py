@@ -68,6 +68,7 @@ class Visit:
     page: Page
     url: str  # of the service
     errors: list[str] = field(default_factory=list)
+    expected: str | None = None  # part of a complaint that is as it should be
 
     def go(self, path: str) -> Page:
         """Open a page of the service, loaded to the last picture."""
@@ -78,12 +79,16 @@ class Visit:
     def noted(self, message: ConsoleMessage) -> None:
         # What the service refuses the browser notes as an error, too; the pages say it in words.
         if message.type == "error" and "Failed to load resource" not in message.text:
-            self.errors.append(message.text)
+            self._complain(message.text)
+
+    def _complain(self, text: str) -> None:
+        if not (self.expected and self.expected in text):
+            self.errors.append(text)
 
     def requested(self, request: Request) -> None:
         inside = urlsplit(request.url).scheme in ("blob", "data")
         if not inside and not request.url.startswith(self.url):
-            self.errors.append(f"A request left the service: {request.url}")
+            self._complain(f"A request left the service: {request.url}")
 
 
 Open = Callable[..., Any]

@@ -78,10 +78,10 @@ def test_the_api_reference_is_shown_without_help_from_elsewhere(site: Server, vi
     page = visit(site).go("/docs")
     expect(page.get_by_text("/api/v1/find-similar", exact=True)).to_be_visible()
     reader = visit(site)
+    # ReDoc names its maker's logo, which the policy stops before it is asked for.
+    reader.expected = "cdn.redoc.ly"
     page = reader.go("/redoc")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Lookalike")
-    # ReDoc names its maker's logo, which the policy stops before it is asked for.
-    reader.errors = [error for error in reader.errors if "cdn.redoc.ly" not in error]
 
 
 def test_a_page_of_results_stays_usable_at_twice_the_size(site: Server, visit: Open) -> None:

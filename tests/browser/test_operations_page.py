@@ -6,6 +6,7 @@ import dataclasses
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import pytest
 from playwright.sync_api import expect
 
 from core.records import RunCounters, RunOptions, RunState
@@ -50,8 +51,11 @@ def test_a_run_is_followed_as_it_works(own_site: Callable[..., Any], visit: Open
         expect(page.locator("#runs")).to_contain_text("Stopped on request.")
         expect(page.locator("#charts figure")).to_have_count(3)
         expect(page.get_by_role("button", name="Start a run")).to_be_visible()
+        server.process.kill()
+        expect(page.locator("#connection")).to_contain_text("Connection lost")
 
 
+@pytest.mark.slow
 def test_a_run_is_started_and_the_page_lives_while_the_daemon_restarts(
     own_site: Callable[..., Any], visit: Open
 ) -> None:
@@ -72,11 +76,3 @@ def test_a_run_is_started_and_the_page_lives_while_the_daemon_restarts(
         expect(page.locator("#live")).to_contain_text("waits for the ingester")
         expect(page.locator("#runs tr").first).to_contain_text("nothing changed", timeout=20_000)
         expect(page.locator("#connection")).to_have_text("Live")
-
-
-def test_a_lost_connection_is_said(own_site: Callable[..., Any], visit: Open) -> None:
-    with own_site("--no-ingest") as (server, _):
-        page = visit(server).go("/operations")
-        expect(page.locator("#connection")).to_have_text("Live")
-        server.process.kill()
-        expect(page.locator("#connection")).to_contain_text("Connection lost")

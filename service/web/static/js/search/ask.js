@@ -1,7 +1,7 @@
 // From a search to the service's answer.
 
 import { ask, post, send } from "../api.js";
-import { filterTexts } from "./query.js";
+import { filterTexts, smallFile } from "./query.js";
 
 export const MOST_MATCHES = 100; // what the service gives at most
 
@@ -31,7 +31,7 @@ export async function runSearch(search, filters, signal) {
 }
 
 function findSimilar(search, filters, signal) {
-  const query = new URLSearchParams({ top_k: MOST_MATCHES, facets: true, describe: true });
+  const query = new URLSearchParams({ top_k: MOST_MATCHES, facets: true });
   if (search.threshold != null) query.set("threshold", search.threshold);
   if (search.grouped) query.set("group_by", "product");
   if (search.crop) query.set("crop", search.crop.join(","));
@@ -39,6 +39,22 @@ function findSimilar(search, filters, signal) {
   const body = new FormData();
   body.append("file", search.source.blob, search.source.name ?? "picture");
   return ask(`/api/v1/find-similar?${query}`, { method: "POST", body, signal });
+}
+
+/** What the picture searched with shows; asked apart, so that results need not wait for it. */
+export function describe({ source, crop }, signal) {
+  const key = String(crop);
+  if (source.described?.key !== key) {
+    const query = crop ? `?crop=${crop.join(",")}` : "";
+    const answer = smallFile(source).then((file) => {
+      const body = new FormData();
+      body.append("file", file, "picture");
+      return ask(`/api/v1/describe${query}`, { method: "POST", body, signal });
+    });
+    source.described = { key, answer };
+    answer.catch(() => { source.described = null; });
+  }
+  return source.described.answer;
 }
 
 async function part(search) {

@@ -2,7 +2,7 @@
 
 import { need, soon } from "../dom.js";
 import { Problem } from "../api.js";
-import { fetchPicture, MOST_MATCHES, runSearch } from "./ask.js";
+import { describe, fetchPicture, MOST_MATCHES, runSearch } from "./ask.js";
 import { Cropper } from "./crop.js";
 import { check, watchIntake } from "./intake.js";
 import { countFacets, narrowed } from "./narrow.js";
@@ -59,6 +59,7 @@ async function run() {
     if (mine.signal.aborted) return;
     [answer, filtered] = [found, more];
     draw();
+    if (search.source?.blob) describe(search, mine.signal).then((said) => mine === running && screen.describe(said), () => {});
   } catch (error) {
     if (error.name !== "AbortError" && !mine.signal.aborted) screen.fail(error, run);
   }

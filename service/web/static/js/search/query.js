@@ -36,8 +36,7 @@ export async function addressOf(search) {
   if (search.grouped) query.set("group_by", "product");
   const address = query.size ? `/?${query}` : "/";
   if (source?.kind !== "upload") return address;
-  source.small ??= smallCopy(source.blob);
-  const small = await source.small;
+  const small = await smallOf(source);
   return small ? `${address}#picture=${small}` : address;
 }
 
@@ -77,6 +76,18 @@ function cropOf(text) {
   const edges = text?.split(",").map(Number) ?? [];
   const inside = edges.every((edge) => edge >= 0 && edge <= 1);
   return edges.length === 4 && inside && edges[0] < edges[2] && edges[1] < edges[3] ? edges : null;
+}
+
+/** A small copy of a source's picture as base64url, made once. */
+function smallOf(source) {
+  source.small ??= smallCopy(source.blob);
+  return source.small;
+}
+
+/** The small copy as a file; the picture itself where there is none. */
+export async function smallFile(source) {
+  const small = await smallOf(source);
+  return small ? unpacked(small) : source.blob;
 }
 
 /** A picture small enough for an address, as base64url; empty where the browser cannot read it. */

@@ -82,6 +82,7 @@ export class Screen {
     if (again) return;
     this.#parts.matches.replaceChildren();
     this.#parts.description.hidden = true;
+    this.#parts.description.replaceChildren();
     this.#say(h("div", { class: "blank" }, h("div", { class: "spinner" }), "Looking through the catalogue…"));
   }
 
@@ -94,11 +95,16 @@ export class Screen {
     parts.threshold.value = threshold;
     parts["threshold-value"].textContent = threshold.toFixed(2);
     parts.summary.textContent = this.#summary(search, answer, matches, cut);
-    drawDescription(parts.description, answer.description);
+    parts.description.hidden = !search.source?.blob;
     drawFacets(parts.facets, facets, search.filters, this.#watched.filter);
     drawMatches(parts.matches, matches, this.#watched.alike);
     document.title = `${matches.length ? productName(matches[0]) : "Nothing found"} · Lookalike`;
     if (!matches.length) this.#nothing(search, answer, threshold);
+  }
+
+  /** Say in words what the picture shows. */
+  describe(description) {
+    drawDescription(this.#parts.description, description);
   }
 
   #summary(search, answer, matches, cut) {
