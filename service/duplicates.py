@@ -68,10 +68,10 @@ class DuplicateFinder:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._compared: NDArray[np.int64] = np.empty(0, np.int64)  # sorted vector ids
+        self._snapshot: Snapshot | None = None  # the newest one that was asked about
+        self._ids: NDArray[np.int64] = np.empty(0, np.int64)  # its vectors, sorted
+        self._pending: NDArray[np.int64] = np.empty(0, np.int64)  # of these, not compared yet
         self._pairs: dict[tuple[int, int], float] = {}  # vector ids, the smaller first
-        self._space: int | None = None
-        self._wanted: Snapshot | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
 
@@ -79,14 +79,13 @@ class DuplicateFinder:
         """Group what is known so far, and see that the rest is being compared."""
         with self._lock:
             self._follow(snapshot)
-            held = np.unique(snapshot.entries.vector_ids)
-            compared = int(np.isin(held, self._compared, assume_unique=True).sum())
+            vectors, compared = len(self._ids), len(self._ids) - len(self._pending)
             links = [(*pair, score) for pair, score in self._pairs.items() if score >= threshold]
         groups = list(_groups(snapshot.entries, links))
         if across_products:
             groups = [group for group in groups if group.products > 1]
         groups.sort(key=lambda group: (-group.score, -group.size, group.entries[0].path))
-        return Duplicates(groups, compared, len(held))
+        return Duplicates(groups, compared, vectors)
 
     def stop(self) -> None:
         """End the thread."""
@@ -96,44 +95,56 @@ class DuplicateFinder:
 
     def _follow(self, snapshot: Snapshot) -> None:
         """Take up a newer snapshot; start the thread where it has something to do."""
-        space = snapshot.space.id if snapshot.space else None
-        if space != self._space:  # another model: nothing of the old comparison holds
-            self._space, self._compared, self._pairs = space, np.empty(0, np.int64), {}
-        if self._wanted is None or snapshot.generation != self._wanted.generation:
-            self._wanted = snapshot
-            self._forget(snapshot)
+        if self._snapshot is None or snapshot.generation != self._snapshot.generation:
+            self._take_up(snapshot)
         working = self._thread is not None and self._thread.is_alive()
-        if not working and not self._stopping.is_set() and len(self._todo(snapshot)):
+        if len(self._pending) and not working and not self._stopping.is_set():
             self._thread = threading.Thread(target=self._work, name="duplicates", daemon=True)
             self._thread.start()
 
-    def _forget(self, snapshot: Snapshot) -> None:
-        held = set(snapshot.entries.vector_ids.tolist())
-        self._compared = self._compared[np.isin(self._compared, list(held))]
-        self._pairs = {pair: score for pair, score in self._pairs.items() if held.issuperset(pair)}
-
-    def _todo(self, snapshot: Snapshot) -> NDArray[np.int64]:
-        return np.setdiff1d(snapshot.entries.vector_ids, self._compared)
+    def _take_up(self, snapshot: Snapshot) -> None:
+        """Keep what still holds: pairs and comparisons of vectors that are still there."""
+        done = np.setdiff1d(self._ids, self._pending, assume_unique=True)
+        if _space(snapshot) != _space(self._snapshot):
+            done = np.empty(0, np.int64)  # another model: other vectors under other ids
+        self._snapshot = snapshot
+        self._ids = np.unique(snapshot.entries.vector_ids)
+        self._pending = np.setdiff1d(self._ids, done, assume_unique=True)
+        held = set(np.intersect1d(done, self._ids, assume_unique=True).tolist())
+        # A pair is known from the side that was compared first; the other may be pending.
+        present = set(self._ids.tolist()) if held else held
+        self._pairs = {
+            pair: score
+            for pair, score in self._pairs.items()
+            if present.issuperset(pair) and not held.isdisjoint(pair)
+        }
 
     def _work(self) -> None:
         try:
-            while not self._stopping.is_set():
-                with self._lock:
-                    snapshot = self._wanted
-                    todo = self._todo(snapshot)[:_CHUNK] if snapshot else np.empty(0, np.int64)
-                if snapshot is None or not len(todo):
-                    return
-                started = time.monotonic()
-                found = _close_pairs(snapshot, todo)
-                with self._lock:
-                    if snapshot.space is None or snapshot.space.id != self._space:
-                        continue
-                    self._pairs.update(found)
-                    self._compared = np.union1d(self._compared, todo)
-                # Half of the time is left to searches.
-                self._stopping.wait(time.monotonic() - started)
+            while not self._stopping.is_set() and self._work_once():
+                pass
         except Exception:
             log.exception("The search for near-duplicates broke off; asking again resumes it.")
+
+    def _work_once(self) -> bool:
+        """Compare some vectors; false once there are none left."""
+        with self._lock:
+            snapshot, ids = self._snapshot, self._pending[:_CHUNK]
+        if snapshot is None or not len(ids):
+            return False
+        started = time.monotonic()
+        found = _close_pairs(snapshot, ids)
+        with self._lock:
+            if self._snapshot is snapshot:  # else these are compared with what there is by now
+                self._pairs.update(found)
+                self._pending = self._pending[len(ids) :]
+        # Half of the time is left to searches.
+        self._stopping.wait(time.monotonic() - started)
+        return True
+
+
+def _space(snapshot: Snapshot | None) -> int | None:
+    return snapshot.space.id if snapshot is not None and snapshot.space is not None else None
 
 
 def _close_pairs(snapshot: Snapshot, ids: NDArray[np.int64]) -> dict[tuple[int, int], float]:
