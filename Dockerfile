@@ -2,8 +2,11 @@
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /app
 RUN python -m venv .venv
-COPY requirements.txt requirements-dreamsim.txt constraints.txt ./
-RUN .venv/bin/pip install --no-cache-dir --disable-pip-version-check \
+COPY requirements.txt requirements-dreamsim.txt requirements.lock constraints.txt ./
+# Everything by its hash; then torch, whose build and index depend on the machine, by its version.
+RUN .venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes \
+    -r requirements.lock \
+    && .venv/bin/pip install --no-cache-dir --disable-pip-version-check \
     -r requirements.txt -c constraints.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY core core
@@ -13,7 +16,7 @@ RUN .venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps -
 
 FROM python:3.11-slim-bookworm
 RUN groupadd --gid 10001 lookalike && useradd --uid 10001 --gid 10001 --no-create-home lookalike \
-    && install -d -o lookalike -g lookalike /data /data/images /data/store /cache
+    && install -d -o lookalike -g lookalike /data /data/images /data/store /cache /keys
 WORKDIR /app
 COPY --from=build /app /app
 ENV PATH=/app/.venv/bin:$PATH \

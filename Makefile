@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+AUDIT := $(VENV)/audit
 LOCKED := requirements.txt requirements-dev.txt constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run browser test test-all test-faults check fix bench lock clean
+.PHONY: help setup run browser test test-all test-faults check fix bench bench-check lock audit sbom clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -59,10 +60,30 @@ fix: setup ## Format and mend what a tool can mend
 bench: setup ## Measure, and print ratios against a reference of the same run
 	$(BIN)/python -m benchmarks
 
-lock: setup ## Write down the exact versions that are installed
+bench-check: setup ## Measure, and fail where a ratio is a fifth worse than the one kept
+	$(BIN)/python -m benchmarks --quick --check
+
+$(AUDIT)/.installed: requirements-audit.txt $(STAMP)
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/pip install --quiet --disable-pip-version-check -r requirements-audit.txt
+	@touch $@
+
+audit: $(AUDIT)/.installed ## Look for known vulnerabilities in what is pinned
+	@mkdir -p build
+	$(AUDIT)/bin/pip-audit --strict --disable-pip --no-deps --requirement requirements.lock
+	grep -iE '^(torch|torchvision|triton)==' constraints.txt > build/torch.txt \
+	  && $(AUDIT)/bin/pip-audit --strict --disable-pip --no-deps --requirement build/torch.txt
+
+sbom: $(AUDIT)/.installed ## Write build/sbom.json: every installed package, as CycloneDX
+	@mkdir -p build
+	$(AUDIT)/bin/cyclonedx-py environment --no-validate --pyproject pyproject.toml --output-reproducible \
+	  --output-file build/sbom.json $(BIN)/python
+
+lock: setup $(AUDIT)/.installed ## Write down the exact versions that are installed, and their hashes
 	{ echo "# What requirements-dev.txt needs in turn; written by make lock."; \
 	  $(BIN)/pip freeze --all --exclude-editable | grep -viE '^pip=='; } > constraints.txt.new
 	mv constraints.txt.new constraints.txt
+	$(BIN)/python -m tools.lock_hashes $(AUDIT)/bin/uv
 
 clean: ## Delete the virtual environment and every derived file
 	rm -rf $(VENV) data/store build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache
