@@ -179,7 +179,7 @@ def _begin_long_run(shop: Shop, count: int = 400, **settings: object) -> subproc
 
     def has_begun() -> bool:
         run = _latest(shop)
-        return run is not None and run.counters.embedded > 0
+        return run is not None and run.counters.embedded > 10  # and so has committed some
 
     wait_for(has_begun)
     return process

@@ -43,7 +43,7 @@ class _StopSoon(threading.Event):
         return self._left < 0
 
 
-def _interrupt(shop: Shop, checks: int = 25) -> int:
+def _interrupt(shop: Shop, checks: int = 15) -> int:
     """Begin to build the other space and be stopped in the middle; gives how many it has."""
     settings = shop.settings(model="other", commit_every_images=1, batch_size=1)
     run = shop.run(settings, stop=_StopSoon(checks))
@@ -92,7 +92,7 @@ def test_photos_that_change_while_a_space_is_built_show_once_it_is_live(shop: Sh
     shop.photo("new.png", seed=501)
     shop.write("bad.png", "broken")
     deleted.unlink()
-    _interrupt(shop, checks=20)
+    _interrupt(shop, checks=12)
     assert shop.found(before) == {"0009.png"}
     assert shop.found(picture_bytes(501)) == set()
     shop.ingest(_other(shop))
