@@ -41,9 +41,9 @@ class Table:
     """The figures of one benchmark."""
 
     title: str
-    command: str
     figures: list[Figure] = field(default_factory=list)
     note: str = ""
+    command: str = ""  # what to type for it
 
     def text(self) -> str:
         """The table in Markdown."""

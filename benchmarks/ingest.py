@@ -3,7 +3,8 @@
 The parts are what no pipeline can do without: decoding alone in the same number of processes, and
 the model alone on pictures that lie ready. They are added up, because on a machine whose cores
 both parts fill neither can hide behind the other. The loop is what a small service does: read,
-decode, embed, one photo at a time.
+decode, embed, one photo at a time. All four are taken in turns; each run starts its own decoding
+processes, which the parts are spared.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.figures import Figure, Options, Table, seconds
+from benchmarks.figures import Figure, Options, Table, medians
 from benchmarks.synthetic_store import fresh_folder
 from core.records import RunOptions, RunState
 from core.settings import Settings
@@ -35,12 +36,13 @@ if TYPE_CHECKING:
     from core.vision.embedder import Embedder
 
 _SAMPLE = Path("data/images")
+_ROUNDS = 3
 _LOOP = 16  # photos that the loop is timed on
 
 
 def measure(options: Options) -> Table:
     """Ingest the same photos with each model."""
-    table = Table("Ingest", "python -m benchmarks ingest --photos FOLDER")
+    table = Table("Ingest")
     models: list[tuple[str, Path | None, int]] = [("classic", None, 150 if options.quick else 600)]
     clip = _random_clip(options.folder)
     models.append(("open_clip:ViT-B-32", clip, 32 if options.quick else 160))
@@ -65,17 +67,23 @@ def _measure_model(settings: Settings) -> list[Figure]:
         VideoSampling.from_settings(settings),
     )
     names = sorted(path.name for path in settings.image_dir.iterdir())
-    pixels: list[NDArray[np.uint8]] = []
-    with DecoderPool(str(settings.image_dir), how, DecoderLimits.from_settings(settings)) as pool:
-        list(in_order(names[:8], pool.submit, 8))[-1][1].result()
-        decode = seconds(lambda: pixels.extend(_decoded(pool, names)))
-    forward = seconds(partial(_forward, embedder, np.concatenate(pixels), settings.batch_size))
+    bounds = DecoderLimits.from_settings(settings)
     few = names[:_LOOP]
-    loop = seconds(partial(_one_by_one, embedder, settings, few)) * len(names) / len(few)
     model = RunModel(settings)
-    with closing(Catalog(settings.store_dir)) as catalog:
+    with (
+        closing(Catalog(settings.store_dir)) as catalog,
+        DecoderPool(str(settings.image_dir), how, bounds) as pool,
+    ):
         model.embedder(catalog)
-        taken = seconds(partial(_ingest, settings, catalog, model))
+        pixels = np.concatenate(_decoded(pool, names))
+        decode, forward, loop, taken = medians(
+            _ROUNDS,
+            partial(_decoded, pool, names),
+            partial(_forward, embedder, pixels, settings.batch_size),
+            partial(_one_by_one, embedder, settings, few),
+            partial(_ingest, settings, catalog, model),
+        )
+    loop *= len(names) / len(few)
     rate = len(names) / taken
     what = f"{settings.model}, {len(names)} photos"
     return [
@@ -114,7 +122,7 @@ def _one_by_one(embedder: Embedder, settings: Settings, names: list[str]) -> Non
 
 
 def _ingest(settings: Settings, catalog: Catalog, model: RunModel) -> None:
-    run = catalog.runs.start(RunOptions(), "cli")
+    run = catalog.runs.start(RunOptions(force_full=True), "cli")
     done = IngestRun(settings, catalog, run, model).execute()
     if done.state is not RunState.SUCCEEDED or done.counters.failed:
         raise SystemExit(f"the ingest did not succeed: {done.message}")

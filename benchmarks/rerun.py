@@ -54,7 +54,6 @@ def measure(options: Options) -> Table:
     reference, walk, run = medians(3 if options.quick else _REPEATS, *works)
     return Table(
         "A rerun with nothing changed",
-        "python -m benchmarks rerun",
         [
             Figure(
                 f"the walk alone, {files:,} files",

@@ -42,7 +42,6 @@ def measure(options: Options) -> Table:
     seeds = "real embeddings" if source.real else "drawn groups"
     table = Table(
         "The store",
-        "python -m benchmarks store --items " + ",".join(map(str, options.items)),
         note=f"Vectors of {source.seeds.shape[1]} dimensions drawn around {seeds}.",
     )
     for items in options.items:
