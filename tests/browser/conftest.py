@@ -46,9 +46,13 @@ _ARGUMENTS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The machine's own Chromium; without one these tests are skipped, or fail where they must."""
+    """The machine's own Chromium; without one these tests are skipped, or fail where they must.
+
+    It ends with its module, because Playwright's event loop counts as running as long as it lives,
+    and other tests run loops of their own.
+    """
     found = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if found is None:
         reason = "No Chromium on this machine, so no page was tested: apt-get install chromium"
