@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,8 @@ _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {
     "asctime",
     "color_message",
 }
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def configure_logs(settings: Settings, *, quiet: bool = False) -> None:
@@ -38,8 +41,12 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter`."""
-        fields = " ".join(f"{key}={value}" for key, value in _fields(record).items())
+        fields = " ".join(f"{key}={one_line(value)}" for key, value in _fields(record).items())
         return f"{super().format(record)}  {fields}" if fields else super().format(record)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
+        """See `logging.Formatter`; what a client wrote must not look like a line of its own."""
+        return one_line(super().formatMessage(record))
 
 
 class JsonFormatter(logging.Formatter):
@@ -57,6 +64,11 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def one_line(value: object) -> str:
+    """Text without anything that would end the line or move a terminal's cursor."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", str(value))
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 from core import errors as domain
@@ -125,6 +126,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(domain.LookalikeError, _answer_own)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
 
 
 async def _answer_own(request: Request, error: Exception) -> JSONResponse:
@@ -134,6 +136,10 @@ async def _answer_own(request: Request, error: Exception) -> JSONResponse:
             "A request could not be answered: %s", error, extra={"path": shown(request.url.path)}
         )
     return answer
+
+
+async def _answer_nobody(_request: Request, _error: Exception) -> JSONResponse:
+    return problem_of(errors.ClientGoneError())
 
 
 async def _answer_http(request: Request, error: Exception) -> JSONResponse:

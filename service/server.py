@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import ipaddress
 import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _GRACE_S: Final = 4  # for requests under way; with the daemon's own end it stays below 15 s
 _BACKLOG: Final = 1024
+_MMAP_THRESHOLD: Final = -3  # M_MMAP_THRESHOLD of mallopt(3)
 _UNGUARDED: Final = (
     "LOOKALIKE_HOST={host} lets other machines in, and there are no keys. Set LOOKALIKE_API_KEYS "
     "or LOOKALIKE_KEYS_FILE, or LOOKALIKE_ALLOW_ANONYMOUS=true to answer anybody."
@@ -42,6 +45,7 @@ def serve(settings: Settings, announce: Callable[[str], None], *, ingest: bool) 
         StoreError: the store cannot be used.
     """
     signal.signal(signal.SIGTERM, _leave)
+    _give_memory_back()
     if ingest and not settings.image_dir.is_dir():
         raise SettingsError(
             f"LOOKALIKE_IMAGE_DIR={settings.image_dir} is not a folder. Create it, name another, "
@@ -65,6 +69,16 @@ def serve(settings: Settings, announce: Callable[[str], None], *, ingest: bool) 
         server.run([listener])
     finally:
         listener.close()
+
+
+def _give_memory_back() -> None:
+    """Have freed pictures return to the system at once.
+
+    glibc keeps blocks of a few megabytes, of which pictures are made, for reuse; after a burst of
+    large ones a process would hold gigabytes for good.
+    """
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, 4 << 20)
 
 
 def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:

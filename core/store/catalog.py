@@ -179,9 +179,7 @@ class Catalog:
     def item_paths(self) -> list[str]:
         """The path of every item, missing ones included."""
         with self.database.reading() as connection:
-            return [
-                os.fsdecode(row["path"]) for row in connection.execute("SELECT path FROM items")
-            ]
+            return [os.fsdecode(row[0]) for row in connection.execute("SELECT path FROM items")]
 
     def find_item(self, path: str) -> Item | None:
         """The item of a path, whatever its state."""
@@ -248,9 +246,7 @@ ORDER BY path
 """
 
 
-_STATES: Final[dict[str | None, ItemState | None]] = {None: None} | {
-    state.value: state for state in ItemState
-}
+_STATES: Final = dict[str | None, ItemState | None](((None, None), *((s, s) for s in ItemState)))
 
 
 def _known_file(  # noqa: PLR0913, PLR0917  # one for each column

@@ -82,4 +82,5 @@ class Admission:
 
     uploads: Queue  # before the model
     pictures: Queue  # before the decoders, for pictures of the catalogue
+    streams: Queue  # of events, each for as long as somebody listens
     bodies: Budget

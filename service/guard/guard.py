@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Final, Self
 
 from fastapi import Depends, Request
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from limits import RateLimitItem
 
     from core.settings import Settings
+
+_MOST_STREAMS: Final = 128
 
 
 @dataclass
@@ -49,6 +51,7 @@ class Guard:
             admission=Admission(
                 uploads=Queue(settings.max_queue),
                 pictures=Queue(settings.max_queue),
+                streams=Queue(_MOST_STREAMS),
                 bodies=Budget(int(settings.max_queue_mb * 1_000_000)),
             ),
             address_limits=parse_limits(

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _FORM_BYTES: Final = 65_536  # what a multipart form may add to the file in it
 _SLOWEST_BYTES_PER_S: Final = 50_000
+_EVENTS: Final = "/events"
 _WAITED_FOR: Final = ("/api/v1/preprocess",)  # answers when a run has ended, however long it takes
 
 QUEUED: Final = frozenset(
@@ -114,6 +115,8 @@ class Intake:
         path = scope["path"]
         if path in QUEUED and scope["method"] != "OPTIONS":
             return self._admission.uploads
+        if path.endswith(_EVENTS):
+            return self._admission.streams
         return self._admission.pictures if path.startswith(IMAGES_PREFIX) else None
 
 

@@ -99,17 +99,22 @@ class _LimitedProtocol(H11Protocol):
         self.transport.close()
 
     def _make_room(self) -> None:
-        """Close the connection that has been idle longest; this one if every other is at work."""
-        idle = [
+        """Close a connection at rest or, if there is none, one whose request is still coming in.
+
+        The one that has been so for longest goes; where all are being answered, the new one does.
+        """
+        others = [
             other
             for other in self.connections
-            if isinstance(other, _LimitedProtocol) and other.idle and other is not self
+            if isinstance(other, _LimitedProtocol) and other is not self
         ]
-        min(idle, key=lambda other: other.idle_since, default=self).transport.abort()
+        idle = [other for other in others if other.idle]
+        waiting = idle or [other for other in others if other.cycle.more_body]
+        min(waiting, key=lambda other: other.idle_since, default=self).transport.abort()
 
     @property
     def idle(self) -> bool:
-        """Whether no request is being answered."""
+        """Whether no request has come in that is not answered."""
         return self.cycle is None or self.cycle.response_complete
 
     def _await_headers(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.logs import configure_logs
+from core.logs import TextFormatter, configure_logs
 from core.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,3 +57,11 @@ def test_an_explicit_level_wins_over_quiet(capsys: pytest.CaptureFixture[str]) -
     configure_logs(Settings.load(log_level="debug"), quiet=True)
     logging.getLogger("x").debug("shown")
     assert "shown" in capsys.readouterr().err
+
+
+def test_what_a_client_wrote_makes_no_line_of_its_own() -> None:
+    record = logging.LogRecord("a", logging.INFO, "f", 1, "GET %s", ("/a\nERROR b\x1b[2J",), None)
+    record.path = "/a\r\nERROR"
+    (line,) = TextFormatter().format(record).splitlines()
+    assert "\x1b" not in line
+    assert "\\x0aERROR" in line

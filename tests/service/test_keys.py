@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -20,11 +22,12 @@ from core.settings import Settings
 from service.guard.key_file import KeyFile, read_keys
 from service.guard.key_ring import KeyRing
 from service.guard.keys import Key, Scope, new_secret, parse_keys, recognise
+from tests.service.conftest import REPOSITORY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.service.conftest import Server, Shop, WaitFor
+    from tests.service.conftest import Draw, Server, Shop, WaitFor
 
 SECRET = "correct-horse-battery-staple"
 
@@ -269,3 +272,26 @@ def test_a_short_key_is_taken_with_a_warning(
     (record,) = caplog.records
     assert "till" in record.getMessage()
     assert "abc" not in record.getMessage()
+
+
+def test_the_readmes_example_of_keys_works_as_it_stands(
+    shop: Shop, serve: type[Server], draw: Draw
+) -> None:
+    text = (REPOSITORY / "README.md").read_text().partition("## Keys")[2]
+    setting = re.search(r"^export LOOKALIKE_API_KEYS='(.*)'$", text, re.MULTILINE)
+    asked = re.findall(r"^curl .*", text, re.MULTILINE)
+    assert setting
+    assert len(asked) == 2
+    shop.put("a.jpg", draw(1))
+    with serve(shop, LOOKALIKE_API_KEYS=setting[1]) as server:
+        for line in asked:
+            arguments = shlex.split(line.replace("http://127.0.0.1:8000", server.url))
+            done = subprocess.run(
+                [*arguments, "-sS"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+            )
+            assert '"success":true' in done.stdout, done.stdout + done.stderr
+        refused = shlex.split(asked[1].replace("http://127.0.0.1:8000", server.url))
+        searcher = shlex.split(asked[0])[2].rpartition(" ")[2]
+        refused[2] = f"X-API-Key: {searcher}"
+        done = subprocess.run([*refused, "-sS"], capture_output=True, text=True, check=True)
+        assert '"forbidden"' in done.stdout

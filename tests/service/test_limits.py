@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 import requests
 from PIL import Image
@@ -169,6 +170,29 @@ def test_idle_connections_make_room_for_new_ones(strict: Server) -> None:
         assert requests.get(f"{strict.url}/health/live", timeout=5).status_code == 200
 
 
+def test_uploads_that_never_end_make_room_for_new_connections(
+    shop: Shop, serve: type[Server]
+) -> None:
+    with serve(shop, "--no-ingest", LOOKALIKE_MAX_CONNECTIONS="40") as server, ExitStack() as stack:
+        for _ in range(120):
+            connection = stack.enter_context(connected(server))
+            connection.sendall(HEAD + FORM % 9000 + b"--b")
+        for _ in range(3):
+            assert requests.get(f"{server.url}/health/live", timeout=5).status_code == 200
+
+
+def test_streams_of_events_are_bounded(shop: Shop, serve: type[Server]) -> None:
+    request = b"GET /api/v1/operations/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with serve(shop, "--no-ingest") as server, ExitStack() as stack:
+        statuses = set()
+        for _ in range(140):
+            connection = stack.enter_context(connected(server))
+            connection.sendall(request)
+            statuses.add(connection.recv(12))
+        assert statuses == {b"HTTP/1.1 200", b"HTTP/1.1 503"}
+        assert requests.get(f"{server.url}/health", timeout=5).status_code == 200
+
+
 def test_500_connections_do_not_keep_health_from_answering(server: Server) -> None:
     with ExitStack() as stack:
         for _ in range(500):
@@ -321,7 +345,7 @@ async def read_all(receive: Any) -> None:
 
 def test_a_place_is_taken_when_the_body_is_whole_and_given_back_in_the_end() -> None:
     queue = Queue(1)
-    admission = Admission(queue, Queue(1), Budget(100))
+    admission = Admission(queue, Queue(1), Queue(1), Budget(100))
 
     async def app(_scope: Any, receive: Any, send: Any) -> None:
         first = await receive()
@@ -343,7 +367,7 @@ def test_a_place_is_taken_when_the_body_is_whole_and_given_back_in_the_end() -> 
 
 
 def test_bodies_take_a_bounded_memory_together_but_a_lone_one_is_always_taken() -> None:
-    admission = Admission(Queue(9), Queue(9), Budget(100))
+    admission = Admission(Queue(9), Queue(9), Queue(9), Budget(100))
 
     async def app(_scope: Any, receive: Any, send: Any) -> None:
         await read_all(receive)
@@ -361,7 +385,7 @@ def test_bodies_take_a_bounded_memory_together_but_a_lone_one_is_always_taken() 
 
 
 def test_an_answer_that_takes_too_long_is_given_up_and_its_place_freed() -> None:
-    admission = Admission(Queue(1), Queue(1), Budget(100))
+    admission = Admission(Queue(1), Queue(1), Queue(1), Budget(100))
     cancelled = threading.Event()
 
     async def app(_scope: Any, receive: Any, _send: Any) -> None:
@@ -381,7 +405,7 @@ def test_an_answer_that_takes_too_long_is_given_up_and_its_place_freed() -> None
 
 
 def test_an_answer_that_has_begun_and_a_run_that_is_waited_for_take_their_time() -> None:
-    admission = Admission(Queue(1), Queue(1), Budget(100))
+    admission = Admission(Queue(1), Queue(1), Queue(1), Budget(100))
 
     async def begun(_scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200})
@@ -432,3 +456,36 @@ def test_on_its_way_out_the_service_says_so_and_finishes_what_it_has(
             assert requests.get(f"{server.url}/health/live", timeout=5).status_code == 200
             assert [one.result().status_code for one in asked] == [200] * 4
         assert server.process.wait(timeout=15) == 0
+
+
+def test_a_client_that_leaves_before_its_body_is_no_error_of_ours(
+    shop: Shop, serve: type[Server]
+) -> None:
+    with serve(shop, "--no-ingest") as server:
+        for path in (b"/similarity", b"/api/v1/find-similar", b"/api/v1/search"):
+            with connected(server) as connection:
+                connection.sendall(
+                    b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n" % path
+                    + b"Content-Type: application/json\r\n\r\n{"
+                )
+                time.sleep(0.1)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=15) == 0
+    assert "Traceback" not in "".join(server.log)
+
+
+def test_memory_of_large_pictures_is_given_back(shop: Shop, serve: type[Server]) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGBA", (4000, 4000), (1, 2, 3, 4)).save(buffer, "PNG")
+    with serve(shop, "--no-ingest") as server:
+        process = psutil.Process(server.process.pid)
+        before = process.memory_info().rss
+        with ThreadPoolExecutor(4) as pool:
+            asked = [
+                pool.submit(
+                    requests.post, server.url + FIND, files={"file": buffer.getvalue()}, timeout=60
+                )
+                for _ in range(8)
+            ]
+            assert {one.result().status_code for one in asked} == {200}
+        assert process.memory_info().rss - before < 150_000_000
