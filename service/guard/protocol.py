@@ -96,6 +96,9 @@ class _LimitedProtocol(H11Protocol):
             h11.EndOfMessage(),
         ):
             self.transport.write(self.conn.send(event) or b"")
+        if not self.idle:
+            self.cycle.disconnected = True  # what the request's handler still sends goes nowhere
+            self.cycle.message_event.set()
         self.transport.close()
 
     def _make_room(self) -> None:

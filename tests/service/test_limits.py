@@ -148,6 +148,19 @@ def test_a_chunk_that_is_none_ends_the_request_and_not_the_service(strict: Serve
     assert requests.get(f"{strict.url}/health/ready", timeout=5).status_code == 200
 
 
+def test_a_request_that_breaks_while_it_is_answered_is_no_error_of_ours(
+    shop: Shop, serve: type[Server]
+) -> None:
+    with serve(shop, "--no-ingest") as server:
+        for _ in range(3):
+            with connected(server) as connection:
+                connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n")
+                assert answer_of(connection).startswith(b"HTTP/1.1 400")
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=15) == 0
+    assert "Traceback" not in "".join(server.log)
+
+
 def test_a_client_that_reads_nothing_is_hung_up_on(shop: Shop, serve: type[Server]) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (4000, 3000)).save(buffer, "BMP")
