@@ -11,13 +11,20 @@ from __future__ import annotations
 import argparse
 import base64
 import textwrap
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.recall_at_one import read_photos
 from core.vision.classic import PREPROCESSING
 from core.vision.classic_parts import PART_SIZES, describe
+from core.vision.decode import IMAGE_SUFFIXES, DecodeLimits, decode_image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_LIMITS = DecodeLimits(100_000_000, 100_000_000, "this benchmark")
 
 _TEMPLATE = '''"""The mean of the classic descriptor over {count:,} photos of clothes and groceries.
 
@@ -50,12 +57,20 @@ def mean_parts() -> tuple[NDArray[np.float32], tuple[float, ...]]:
 '''
 
 
+def _described(photo: Path) -> NDArray[np.float32]:
+    return describe(PREPROCESSING.prepare(decode_image(photo.read_bytes(), _LIMITS)))
+
+
 def main() -> None:
     """Print the module."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", nargs="+", type=Path)
     folders = parser.parse_args().folder
-    rows = np.stack([describe(p) for f in folders for p in read_photos(f, PREPROCESSING).pixels])
+    photos = [
+        p for f in folders for p in sorted(f.rglob("*")) if p.suffix.lower() in IMAGE_SUFFIXES
+    ]
+    with ProcessPoolExecutor() as pool:
+        rows = np.stack(list(pool.map(_described, photos, chunksize=32)))
     mean = rows.mean(axis=0, dtype=np.float64).astype("<f2")
     ends = np.cumsum(list(PART_SIZES.values()))[:-1]
     parts = np.split(rows - mean.astype(np.float64), ends, axis=1)

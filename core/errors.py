@@ -24,6 +24,7 @@
     │   └── DamagedIndexError
     ├── SourceError                the image folder cannot be listed
     ├── MetadataError              the shop's product data cannot be read
+    ├── EvaluationError            there is nothing to measure a model with
     ├── BusyError                  another ingester holds the store
     ├── MassRemovalError           the delete guard stopped a run
     └── RunCancelledError          somebody asked the run to stop
@@ -182,6 +183,12 @@ class MetadataError(LookalikeError):
     """The shop's product data cannot be read."""
 
     code = "metadata_unreadable"
+
+
+class EvaluationError(LookalikeError):
+    """There is nothing to measure a model with."""
+
+    code = "nothing_to_evaluate"
 
 
 class BusyError(LookalikeError):

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from core.folder.metadata import Metadata
     from core.records import Space
     from core.store.catalog import Catalog
     from core.store.commit import FailedFile, IndexedFile, Label, MovedFile
-    from ingest.metadata import Metadata
 
 _MOST_ROWS: Final = 20_000
 """Settled files in one transaction: keeps memory and the time readers wait bounded."""

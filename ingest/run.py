@@ -13,6 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from core.errors import LookalikeError, MetadataError, RunCancelledError, StoreModelError
+from core.folder.metadata import Metadata, find_metadata, read_metadata
 from core.records import RunState, SpaceState
 from core.store.commit import Commit
 from core.store.runs import Outcome
@@ -21,7 +22,6 @@ from core.vision.video import VideoSampling
 from ingest import maintain
 from ingest.decoders import DecoderLimits, DecoderPool
 from ingest.embed import embed_files
-from ingest.metadata import Metadata, find_metadata, read_metadata
 from ingest.progress import Progress
 from ingest.publish import Publisher
 from ingest.reading import Preparation

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from core.errors import LookalikeError, SettingsError
-from service import key_commands
+from service import evaluate_command, key_commands
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -187,6 +187,9 @@ def status(url: Url = None, *, as_json: AsJson = False) -> None:
         typer.echo(json.dumps(facts, indent=2))
     else:
         show_status(console(), health, stats, runs)
+
+
+app.command()(evaluate_command.evaluate)
 
 
 def main() -> None:

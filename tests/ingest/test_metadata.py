@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.errors import MetadataError
-from ingest.metadata import find_metadata, read_metadata
+from core.folder.metadata import find_metadata, read_metadata
 from tests.shop import entries_of
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import LookalikeError, MetadataError, SettingsError
+from core.folder.metadata import read_metadata
 from core.settings import Settings
-from ingest.metadata import read_metadata
 from service.guard.keys import parse_keys
 from service.guard.origins import HostCheck
 from service.guard.rates import parse_limits

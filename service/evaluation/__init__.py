@@ -1,0 +1,1 @@
+"""How well a model finds the right photos: the figures, the misses, the thresholds."""
