@@ -77,7 +77,8 @@ class IngestRun:
             outcome = Outcome(
                 RunState.FAILED,
                 f"{error.filename or self.catalog.store_dir}: {error.strerror or error}. What was "
-                "published before stands; run again once this is mended.",
+                f"published in LOOKALIKE_STORE_DIR={self.catalog.store_dir} stands; run again once "
+                "this is mended.",
                 "io_error",
             )
         except Exception as error:

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +24,7 @@ from tests.faults.scenarios import SETTINGS, Scenario, build
 from tests.shop import Shop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 KINDS = ("kill", "torn", "enospc", "eio")
@@ -109,6 +110,41 @@ def test_files_that_may_not_grow_end_the_run_with_an_error(
     assert done.returncode in (0, 1), (done.returncode, done.stderr)
     assert "Traceback" not in done.stderr, done.stderr
     scenario.assert_nothing_lost(shop)
+
+
+@contextmanager
+def small_disk(folder: Path, size_kb: int) -> Iterator[Path]:
+    """A file system of its own, in memory; skipped where one may not be mounted."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size_kb}k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode:
+        pytest.skip("no file system may be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("free_kb", [0, 16, 96])
+def test_a_disk_that_is_full_ends_the_run_and_a_larger_one_lets_it_succeed(
+    free_kb: int, scenario: Scenario, tmp_path: Path
+) -> None:
+    shop = scenario.copy(tmp_path / "shop")
+    used_kb = -(-sum(file.stat().st_size for file in shop.store.rglob("*")) // 1024)
+    with small_disk(tmp_path / "disk", used_kb + 64 + free_kb) as disk:
+        shutil.move(shop.store, disk / "store")
+        shop.store = disk / "store"
+        done = shop.cli("run")
+        assert done.returncode in (0, 1), (done.returncode, done.stderr)
+        assert "Traceback" not in done.stderr, done.stderr
+        if done.returncode:
+            said = " ".join((done.stdout + done.stderr).split())
+            assert "No space left" in said or "disk is full" in said, said
+            assert "LOOKALIKE_STORE_DIR" in said
+        scenario.assert_published_state(shop)
+        remount = ["mount", "-o", "remount,size=64m", str(disk)]
+        subprocess.run(remount, check=True)
+        scenario.assert_nothing_lost(shop)
 
 
 @pytest.mark.slow

@@ -91,6 +91,24 @@ def test_copies_of_a_photo_broken_meanwhile_are_embedded_without_it(
     shop.assert_in_step()
 
 
+def test_product_data_edited_during_a_run_is_taken_over_by_the_next(
+    shop: Shop, after_hashing: Callable[..., None]
+) -> None:
+    shop.photos(3)
+    shop.write("products.csv", "path,colour\n0000.png,red\n0001.png,red\n0002.png,red\n")
+    edited = "path,colour\n0000.png,blue\n0001.png,blue\n"
+    after_hashing("0001.png", lambda: shop.write("products.csv", edited))
+
+    def colours() -> list[str | None]:
+        return [item.attributes.get("colour") for _, item in sorted(shop.items().items())]
+
+    shop.ingest()
+    assert colours() == ["red"] * 3  # one reading labels a whole run
+    run = shop.ingest()
+    assert colours() == ["blue", "blue", None]
+    assert run.counters.embedded == 0
+
+
 def test_an_item_deleted_after_the_listing_is_missing_at_the_next_run(
     shop: Shop, after_hashing: Callable[..., None]
 ) -> None:
