@@ -178,7 +178,7 @@ def test_the_command_says_what_it_mended(sound: Shop, tmp_path: Path) -> None:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(4))
 def test_many_flipped_bits_and_cuts_of_every_file(
-    seed: int, sound: Shop, tmp_path: Path, stop: threading.Event
+    seed: int, sound: Shop, tmp_path: Path, stop: threading.Event, tried: Callable[[int], None]
 ) -> None:
     generator = random.Random(seed)
     for number in range(120):
@@ -189,3 +189,4 @@ def test_many_flipped_bits_and_cuts_of_every_file(
         damage = partial(cut, length=place) if short < 0.3 else partial(flip, place=place, bit=bit)
         try_damage(sound, shop, file, damage, stop)
         shutil.rmtree(tmp_path / str(number))
+    tried(120)

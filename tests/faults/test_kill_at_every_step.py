@@ -24,7 +24,7 @@ from tests.faults.scenarios import SETTINGS, Scenario, build
 from tests.shop import Shop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 KINDS = ("kill", "torn", "enospc", "eio")
@@ -62,28 +62,37 @@ def try_step(kind: str, number: int, faulty: Faulty, scenario: Scenario, folder:
 def try_steps(
     numbers: Iterable[int], kind: str, faulty: Faulty, scenario: Scenario, folder: Path
 ) -> int:
-    tried = 0
-    for number in numbers:
+    for number in (all_of_them := list(numbers)):
         try_step(kind, number, faulty, scenario, folder / f"{kind}-{number}")
-        tried += 1
-    return tried
+    assert all_of_them
+    return len(all_of_them)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_at_a_sample_of_the_steps_loses_nothing(
-    kind: str, faulty: Faulty, scenario: Scenario, steps: int, tmp_path: Path
+    kind: str,
+    faulty: Faulty,
+    scenario: Scenario,
+    steps: int,
+    tmp_path: Path,
+    tried: Callable[[int], None],
 ) -> None:
     first = 3 + 7 * KINDS.index(kind)  # the kinds meet different steps
-    assert try_steps(range(first, steps + 1, SAMPLE), kind, faulty, scenario, tmp_path) > 0
+    tried(try_steps(range(first, steps + 1, SAMPLE), kind, faulty, scenario, tmp_path))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_at_any_step_loses_nothing(
-    kind: str, faulty: Faulty, scenario: Scenario, steps: int, tmp_path: Path
+    kind: str,
+    faulty: Faulty,
+    scenario: Scenario,
+    steps: int,
+    tmp_path: Path,
+    tried: Callable[[int], None],
 ) -> None:
-    assert try_steps(range(1, steps + 1), kind, faulty, scenario, tmp_path) == steps
+    tried(try_steps(range(1, steps + 1), kind, faulty, scenario, tmp_path))
 
 
 @pytest.mark.parametrize("limit", [2_000, 9_000, 40_000, 120_000])
@@ -151,7 +160,7 @@ def test_a_disk_that_is_full_ends_the_run_and_a_larger_one_lets_it_succeed(
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(4))
 def test_killed_at_fifty_random_moments_a_larger_run_loses_nothing(
-    seed: int, tmp_path: Path
+    seed: int, tmp_path: Path, tried: Callable[[int], None]
 ) -> None:
     dice = random.Random(seed)
     shop = Shop(tmp_path, **SETTINGS)
@@ -165,3 +174,4 @@ def test_killed_at_fifty_random_moments_a_larger_run_loses_nothing(
         assert shop.cli("verify").returncode == 0
     shop.ingest()
     shop.assert_in_step()
+    tried(50)
