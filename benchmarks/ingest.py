@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 from contextlib import closing
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 _SAMPLE = Path("data/images")
 _ROUNDS = 3
-_LOOP = 16  # photos that the loop is timed on
+_LOOP = 32  # photos that the loop is timed on
 
 
 def measure(options: Options) -> Table:
@@ -105,7 +106,8 @@ def _measure_model(settings: Settings) -> list[Figure]:
 
 
 def _decoded(pool: DecoderPool, names: list[str]) -> list[NDArray[np.uint8]]:
-    reads = (pool.result(name, future) for name, future in in_order(names, pool.submit, 128))
+    started = in_order(pool.chunks(names, str), pool.submit, 16)
+    reads = chain.from_iterable(pool.results(chunk, future) for chunk, future in started)
     return [read.pixels for read in reads if read.pixels is not None]
 
 

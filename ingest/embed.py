@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from core.errors import DeviceMemoryError, UnusableVectorError
-from ingest.decoders import in_order
+from ingest.decoders import MOST_TOGETHER, in_order
 from ingest.reading import Failure, ReadFile
 
 if TYPE_CHECKING:
@@ -49,23 +49,34 @@ def embed_files(
     progress: Progress,
 ) -> Iterator[Embedded]:
     """Embed photos in batches; a photo that fails is yielded with its failure."""
-    window = max(_BATCHES_AHEAD * batch_size, 8)
-    started = in_order(tasks, lambda task: pool.submit(task.path), window)
+    window = max(_BATCHES_AHEAD * batch_size // MOST_TOGETHER, 2 * pool.workers)
+    chunks = pool.chunks(tasks, lambda task: task.path)
+    started = in_order(chunks, lambda chunk: pool.submit([task.path for task in chunk]), window)
     waiting: list[tuple[Task, ReadFile]] = []
     pictures = 0
-    for task, future in started:
+    for chunk, future in started:
         with progress.stage("wait_decode"):
-            read = pool.result(task.path, future)
-        if read.pixels is None:
-            yield Embedded(task, read, None)
-            continue
-        waiting.append((task, read))
-        pictures += len(read.pixels)
-        if pictures >= batch_size:
-            yield from _embed(waiting, embedder, batch_size, progress)
-            waiting, pictures = [], 0
+            reads = pool.results([task.path for task in chunk], future)
+        for task, read in zip(chunk, reads, strict=True):
+            if read.pixels is None:
+                yield _without_model(task, read, progress)
+                continue
+            waiting.append((task, read))
+            pictures += len(read.pixels)
+            if pictures >= batch_size:
+                yield from _embed(waiting, embedder, batch_size, progress)
+                waiting, pictures = [], 0
     if waiting:
         yield from _embed(waiting, embedder, batch_size, progress)
+
+
+def _without_model(task: Task, read: ReadFile, progress: Progress) -> Embedded:
+    """A photo that failed, or that the decoding process has embedded."""
+    if read.vectors is None:
+        return Embedded(task, read, None)
+    with progress.stage("embed"):
+        progress.count("embedded")
+        return _usable(task, replace(read, vectors=None), read.vectors)
 
 
 def _embed(

@@ -11,6 +11,7 @@ import os
 import stat
 import time
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Final, Self
 
@@ -26,12 +27,14 @@ from core.vision.decode import (
     decode_image,
     looks_like_image,
 )
+from core.vision.models import load_embedder
 from core.vision.video import VideoSampling, looks_like_video, promises_video, sample_frames
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from core.records import FileStat
+    from core.vision.models import ModelSource
     from core.vision.preprocessing import Preprocessing
 
 _CHUNK_BYTES: Final = 1 << 20
@@ -60,6 +63,7 @@ class ReadFile:
     failure: Failure | None = None
     pixels: NDArray[np.uint8] | None = None  # [m, side, side, 3]; only where that was asked for
     at_ms: tuple[int, ...] = (STILL,)  # the moment of each of the m pictures
+    vectors: NDArray[np.float32] | None = None  # [m, d], in place of pixels; only of a light model
 
 
 def promises_picture(path: str) -> bool:
@@ -94,10 +98,24 @@ class Preparation:
     preprocessing: Preprocessing
     limits: DecodeLimits
     video: VideoSampling
+    light_model: ModelSource | None = None  # run at once, on the pictures of each file
 
 
 def prepare_file(root: str, path: str, how: Preparation) -> ReadFile:
-    """Read a photo or video once: its hash, and its pixels as the model wants them."""
+    """Read a photo or video once: its hash, and its pixels as the model wants them.
+
+    With a light model the vectors come in place of the pixels, which are many times as large.
+    """
+    read = _prepare(root, path, how)
+    if how.light_model is None or read.pixels is None:
+        return read
+    return replace(read, pixels=None, vectors=_light(how.light_model).embed(read.pixels))
+
+
+_light = cache(load_embedder)
+
+
+def _prepare(root: str, path: str, how: Preparation) -> ReadFile:
     try:
         with _Opened(root, path) as file:
             if looks_like_video(file.peek(MAGIC_BYTES)):
@@ -113,7 +131,8 @@ def prepare_file(root: str, path: str, how: Preparation) -> ReadFile:
     except ImageError as error:
         return _failed(hash_file(root, path, is_item=True), error)
     try:
-        pixels = how.preprocessing.prepare(decode_image(data, how.limits))
+        image = decode_image(data, how.limits)
+        pixels = how.preprocessing.prepare(image)
     except ImageError as error:
         return _failed(found, error)
     return replace(found, pixels=pixels[None])

@@ -18,6 +18,7 @@ from core.records import RunState, SpaceState
 from core.store.commit import Commit
 from core.store.runs import Outcome
 from core.vision.decode import DecodeLimits
+from core.vision.models import ModelSource
 from core.vision.video import VideoSampling
 from ingest import maintain
 from ingest.decoders import DecoderLimits, DecoderPool
@@ -194,6 +195,7 @@ class IngestRun:
             embedder.preprocessing,
             DecodeLimits.for_catalogue(self.settings),
             VideoSampling.from_settings(self.settings),
+            ModelSource.from_settings(self.settings) if embedder.light else None,
         )
         bounds = DecoderLimits.from_settings(self.settings)
         with DecoderPool(str(self.settings.image_dir), how, bounds) as pool:

@@ -25,5 +25,7 @@ def load(source: ModelSource) -> OtherEmbedder:
 class OtherEmbedder(ClassicEmbedder):
     """Its vectors fit no other model's."""
 
+    light = False  # decoding processes know the built-in families only
+
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.ascontiguousarray(super().embed(pixels)[:, ::-1])

@@ -33,6 +33,7 @@ class FlipAveraged(Embedder):
         self.device = inner.device
         self.default_threshold = inner.default_threshold
         self.default_text_threshold = inner.default_text_threshold
+        self.light = inner.light
         self.supports_text = inner.supports_text
         self.supports_classes = inner.supports_classes
 

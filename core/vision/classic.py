@@ -43,6 +43,8 @@ def load(source: ModelSource) -> ClassicEmbedder:
 class ClassicEmbedder(Embedder):
     """The descriptor as a model."""
 
+    light = True
+
     def __init__(self, source: ModelSource) -> None:
         self.spec = source.spec
         self.preprocessing = PREPROCESSING

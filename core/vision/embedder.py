@@ -46,6 +46,9 @@ class Embedder(ABC):
     # The same for a match with a text: texts and pictures lie apart even where they agree.
     default_text_threshold: float = 0.2
 
+    # Plain arithmetic without weights, so that a decoding process can run it on its own pictures.
+    light: bool = False
+
     supports_text: bool = False
     supports_classes: bool = False
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 from contextlib import nullcontext
+from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,9 +61,11 @@ def _pool(root: Path, timeout_s: float = 20.0, memory_mb: int = 512) -> DecoderP
     return DecoderPool(str(root), HOW, bounds)
 
 
-def _read(pool: DecoderPool, names: list[str]) -> dict[str, ReadFile]:
-    futures = {name: pool.submit(name) for name in names}
-    return {name: pool.result(name, future) for name, future in futures.items()}
+def _read(pool: DecoderPool, names: list[str], together: int = 1) -> dict[str, ReadFile]:
+    chunks = [names[start : start + together] for start in range(0, len(names), together)]
+    futures = [pool.submit(chunk) for chunk in chunks]
+    reads = [pool.results(chunk, future) for chunk, future in zip(chunks, futures, strict=True)]
+    return dict(zip(names, chain.from_iterable(reads), strict=True))
 
 
 def _put(folder: Path, *names: str) -> list[str]:
@@ -84,6 +88,7 @@ def test_photos_come_back_prepared_with_their_hash(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("hostile")
+@pytest.mark.parametrize("together", [1, 6])
 @pytest.mark.parametrize(
     ("bad", "code", "said"),
     [
@@ -93,10 +98,12 @@ def test_photos_come_back_prepared_with_their_hash(tmp_path: Path) -> None:
         ("odd", "decoder_crashed", "never heard"),
     ],
 )
-def test_a_hostile_photo_costs_only_itself(tmp_path: Path, bad: str, code: str, said: str) -> None:
+def test_a_hostile_photo_costs_only_itself(
+    tmp_path: Path, bad: str, code: str, said: str, together: int
+) -> None:
     names = _put(tmp_path, "a", bad, "b", "c", f"{bad}2", "d")
     with _pool(tmp_path, timeout_s=1.5) as pool:
-        found = _read(pool, names)
+        found = _read(pool, names, together)
     for name in ("a", "b", "c", "d"):
         assert found[name].pixels is not None, found[name]
     for name in (bad, f"{bad}2"):
@@ -125,6 +132,29 @@ def test_a_process_can_decode_a_large_photo_within_the_least_memory_allowed(
     (tmp_path / "large.jpg").write_bytes(picture_bytes(1, (5000, 5000), "JPEG"))
     with _pool(tmp_path, memory_mb=256) as pool:
         assert _read(pool, ["large.jpg"])["large.jpg"].failure is None
+
+
+def test_a_light_model_runs_where_its_pictures_are_decoded(tmp_path: Path) -> None:
+    (name,) = _put(tmp_path, "a")
+    how = replace(HOW, light_model=ModelSource("classic", None))
+    with DecoderPool(str(tmp_path), how, DecoderLimits(1, 20.0, 512, 60.0)) as pool:
+        (read,) = pool.results([name], pool.submit([name]))
+    direct = prepare_file(str(tmp_path), name, HOW)
+    assert read.pixels is None
+    assert read.vectors is not None
+    assert direct.pixels is not None
+    assert np.array_equal(read.vectors, _EMBEDDER.embed(direct.pixels))
+
+
+def test_photos_are_handed_over_singly_at_first_and_videos_alone(tmp_path: Path) -> None:
+    names = [f"{number}.jpg" for number in range(40)]
+    names.insert(30, "film.mp4")
+    with _pool(tmp_path) as pool:
+        chunks = list(pool.chunks(names, str))
+    assert [name for chunk in chunks for name in chunk] == names
+    assert all(len(chunk) == 1 for chunk in chunks[:4])
+    assert max(map(len, chunks)) > 2
+    assert ["film.mp4"] in chunks
 
 
 def test_the_processes_end_with_the_pool(tmp_path: Path) -> None:
