@@ -42,7 +42,7 @@ test: setup browser ## Check the code and run the tests
 
 test-all: setup browser ## The tests, the slow ones too; fails without a browser
 	$(MAKE) check
-	REQUIRE_BROWSER=1 $(BIN)/pytest --cov
+	REQUIRE_BROWSER=1 HYPOTHESIS_PROFILE=default $(BIN)/pytest --cov
 
 test-faults: setup ## Every fault at every step, for an hour
 	$(BIN)/pytest tests/faults --timeout 3600

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from core.vision import models
 from tests.other_model import OTHER_FAMILY
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 # of a second of every run.
 sys.modules["__main__"].__spec__ = None
 sys.modules["__main__"].__dict__.pop("__file__", None)
+
+
+# The same examples each time, so that a test fails for what changed; HYPOTHESIS_PROFILE=default
+# looks for new ones.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 @pytest.fixture(autouse=True)
