@@ -60,6 +60,8 @@ def test_every_make_target_and_module_a_document_names_exists(document: Path) ->
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for named in re.findall(r"(?:^|`|\s)make ([a-z][a-z-]+)(?=`|\s|$)", text):
         assert named in targets, f"{document.name}: make {named}"
-    for module in re.findall(r"python -m ((?:tools|benchmarks|ingest|service)[\w.]*)", text):
+    for module in re.findall(
+        r"python -m ((?:tools|benchmarks|ingest|service|training)[\w.]*)", text
+    ):
         path = ROOT / module.replace(".", "/")
         assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module

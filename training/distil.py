@@ -1,14 +1,15 @@
 """Teach the student the teacher's answers, and write its weights.
 
-    python -m training.distil BANK --out FOLDER [--steps N] [--seed N]
+    python -m training.distil BANK --out FOLDER [--steps N] [--seed N] [--label-weight X]
 
 Each step takes a batch of views, distorts some, and pulls the student's vectors towards the
-teacher's: by their cosine, and by which views of the batch each is nearest to. The first part of
-the steps sees smaller pictures, which are quicker. What is kept is a running mean of the weights.
+teacher's: by their cosine, and by which views of the batch each is nearest to. Half of the batch is
+any views; the other half is four photos each of eight kinds, and a third loss draws those of one
+kind together. Small pictures come first, because they are quicker. What is kept is a running mean
+of the weights.
 
-FOLDER gets `compact.safetensors` (float16), `losses.tsv`, and `state.pt`, from which a stopped run
-goes on; delete it to start afresh. On a CPU, malloc that keeps its memory is a fifth faster:
-MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 MALLOC_TOP_PAD_=1000000000
+FOLDER gets `compact.safetensors` (float16), `losses.tsv` (step, the three losses, views a second),
+and `state.pt`, from which a stopped run goes on; delete it to start afresh.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import time
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -30,14 +31,16 @@ from training.distortions import distorted
 from training.student import make_student, normalised
 from training.targets import make_targets
 
-BATCH = 128
-PEAK_RATE = 2e-3
-WARM_UP = 300  # steps
-SMALL_SHARE = 0.6  # of the steps see pictures of SMALL_SIZE
-SMALL_SIZE = 96
-LARGE_SIZE = 128
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BATCH = 64
+PEAK_RATE = 1.5e-3
+WARM_UP = 600  # steps
+SIZES = ((0.6, 80), (0.88, 96), (1.0, 128))  # until which share of the steps pictures are how large
+VIEWS_A_KIND = 4
 TEMPERATURE = 0.1  # of the likeness between views
-LOG_EVERY = 100  # steps; the state is saved as often
+LOG_EVERY = 200  # steps; the state is saved as often
 
 
 @dataclass
@@ -46,17 +49,21 @@ class Bank:
 
     views: list[Any]  # shards, each `[4096, 128, 128, 3]` uint8, mapped from disk
     targets: torch.Tensor  # `[n, 256]` float32, unit rows
-    photos: torch.Tensor  # `[n]` int64, the photo a view shows most of, or -1
+    kinds: list[torch.Tensor]  # of each kind, the numbers of the views that are much as its photos
 
     @classmethod
     def open(cls, folder: Path) -> Bank:
         """Map the views and turn the answers into targets."""
         shards = range(len(list(folder.glob("photos-*.npy"))))
         views = [np.load(folder / f"views-{n:03}.npy", mmap_mode="r") for n in shards]
-        answers = np.concatenate([np.load(folder / f"answers-{n:03}.npy") for n in shards])
-        photos = np.concatenate([np.load(folder / f"photos-{n:03}.npy") for n in shards])
-        targets = torch.from_numpy(make_targets(answers, photos))
-        return cls(views, targets, torch.from_numpy(photos))
+
+        def joined(name: str) -> NDArray[Any]:
+            return np.concatenate([np.load(folder / f"{name}-{n:03}.npy") for n in shards])
+
+        kinds = joined("kinds")
+        of_kind = [np.flatnonzero(kinds == kind) for kind in range(kinds.max() + 1)]
+        targets = make_targets(joined("answers"), joined("photos"))
+        return cls(views, torch.from_numpy(targets), [torch.from_numpy(n) for n in of_kind])
 
     def pictures(self, numbers: torch.Tensor) -> torch.Tensor:
         """`[n, 3, 128, 128]` float32 of 0 to 255."""
@@ -64,12 +71,37 @@ class Bank:
         picked = np.stack([self.views[n // size][n % size] for n in numbers.tolist()])
         return torch.from_numpy(picked).permute(0, 3, 1, 2).float()
 
+    def batch(self, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Numbers of views, and the kinds of the photos they show: `[BATCH]` int64 each.
+
+        The kinds of the first half, which are any views, are -1.
+        """
+        half = BATCH // 2
+        any_views = torch.randint(len(self.targets), (half,), generator=rng)
+        sizes = torch.tensor([len(known) for known in self.kinds], dtype=torch.float32)
+        chosen = torch.multinomial(sizes, half // VIEWS_A_KIND, generator=rng)
+        photos = [
+            known[torch.randint(len(known), (VIEWS_A_KIND,), generator=rng)]
+            for known in (self.kinds[int(kind)] for kind in chosen)
+        ]
+        kinds = torch.cat([torch.full((half,), -1), chosen.repeat_interleave(VIEWS_A_KIND)])
+        return torch.cat([any_views, *photos]), kinds
+
 
 class Course:
-    """One training run, which can be left and taken up again."""
+    """One training run, which can be left and taken up again.
 
-    def __init__(self, bank: Bank, out: Path, steps: int, seed: int) -> None:
+    Args:
+        bank: what to learn from.
+        out: folder for the weights, the losses and the state.
+        steps: how many batches in all.
+        seed: decides the first weights and every batch.
+        label_weight: of the loss over labels.
+    """
+
+    def __init__(self, bank: Bank, out: Path, steps: int, seed: int, label_weight: float) -> None:
         self.bank, self.out, self.steps, self.seed = bank, out, steps, seed
+        self.label_weight = label_weight
         self.student = make_student(seed)
         self.mean = deepcopy(self.student).eval()
         decayed = [p for p in self.student.parameters() if p.ndim > 1]
@@ -109,40 +141,54 @@ class Course:
             self.step += 1
             if self.step % LOG_EVERY == 0 or self.step == self.steps:
                 rate = len(losses) * BATCH / (time.monotonic() - since)
-                mean = np.mean(losses, axis=0)
-                line = f"{self.step}\t{mean[0]:.4f}\t{mean[1]:.4f}\t{rate:.0f}"
+                means = "\t".join(f"{mean:.4f}" for mean in np.mean(losses, axis=0))
+                line = f"{self.step}\t{means}\t{rate:.0f}"
                 with (self.out / "losses.tsv").open("a") as log:
                     log.write(line + "\n")
                 print(line, flush=True)
                 self.leave()
                 since, losses = time.monotonic(), []
 
-    def _one_step(self) -> tuple[float, float]:
+    def _one_step(self) -> tuple[float, ...]:
+        rate = self._rate()
         for group in self.optimiser.param_groups:
-            group["lr"] = rate_at(self.step, self.steps)
-        # A step's chance depends on its number alone, so that a run taken up goes on as it was.
-        rng = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
-        numbers = torch.randint(len(self.bank.targets), (BATCH,), generator=rng)
-        pictures = distorted(self.bank.pictures(numbers), rng)
-        if self.step < SMALL_SHARE * self.steps:
-            pictures = functional.interpolate(pictures, SMALL_SIZE, mode="bilinear", antialias=True)
-        vectors = functional.normalize(self.student(normalised(pictures)))
-        targets = self.bank.targets[numbers]
-        apart = 1 - (vectors * targets).sum(dim=1).mean()
-        nearness = likeness_loss(vectors, targets)
+            group["lr"] = rate
+        losses = self._losses()
+        weights = torch.tensor((1.0, 0.5, self.label_weight))
         self.optimiser.zero_grad()
-        torch.autograd.backward(apart + 0.5 * nearness)
+        torch.autograd.backward(torch.stack(losses) @ weights)
         torch.nn.utils.clip_grad_norm_(self.student.parameters(), 5.0)
         self.optimiser.step()
         follow(self.mean, self.student, min(0.999, (self.step + 1) / (self.step + 20)))
-        return float(apart.detach()), float(nearness.detach())
+        return tuple(float(loss.detach()) for loss in losses)
+
+    def _rate(self) -> float:
+        """The learning rate: a straight rise, then half a cosine down to nothing."""
+        if self.step < WARM_UP:
+            return PEAK_RATE * (self.step + 1) / WARM_UP
+        done = (self.step - WARM_UP) / max(1, self.steps - WARM_UP)
+        return PEAK_RATE * 0.5 * (1 + math.cos(math.pi * done))
+
+    def _losses(self) -> list[torch.Tensor]:
+        # A step's chance depends on its number alone, so that a run taken up goes on as it was.
+        rng = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
+        numbers, kinds = self.bank.batch(rng)
+        pictures = self.bank.pictures(numbers)
+        size = size_at(self.step / self.steps)
+        if size < pictures.shape[-1]:
+            pictures = functional.interpolate(pictures, size, mode="bilinear", antialias=True)
+        vectors = functional.normalize(self.student(normalised(distorted(pictures, rng))))
+        targets, known = self.bank.targets[numbers], kinds >= 0
+        return [
+            1 - (vectors * targets).sum(dim=1).mean(),
+            likeness_loss(vectors, targets),
+            label_loss(vectors[known], kinds[known]),
+        ]
 
 
-def rate_at(step: int, steps: int) -> float:
-    """The learning rate: a straight rise, then half a cosine down to nothing."""
-    if step < WARM_UP:
-        return PEAK_RATE * (step + 1) / WARM_UP
-    return PEAK_RATE * 0.5 * (1 + math.cos(math.pi * (step - WARM_UP) / (steps - WARM_UP)))
+def size_at(progress: float) -> int:
+    """Side of the pictures at a share of the steps: small ones first, which are quicker."""
+    return next(size for until, size in SIZES if progress < until)
 
 
 def likeness_loss(vectors: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -153,6 +199,14 @@ def likeness_loss(vectors: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return functional.kl_div(
         own.log_softmax(1), wanted.log_softmax(1), log_target=True, reduction="batchmean"
     )
+
+
+def label_loss(vectors: torch.Tensor, kinds: torch.Tensor) -> torch.Tensor:
+    """How little of each view's nearness goes to others of its kind (Khosla et al. 2020)."""
+    diagonal = torch.eye(len(vectors), dtype=torch.bool)
+    share = (vectors @ vectors.T / TEMPERATURE).masked_fill(diagonal, -1e4).log_softmax(1)
+    same = (kinds[:, None] == kinds) & ~diagonal
+    return -(share * same).sum(dim=1).div(same.sum(dim=1)).mean()
 
 
 def follow(mean: torch.nn.Module, student: torch.nn.Module, keep: float) -> None:
@@ -180,11 +234,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("bank", type=Path, help="what training.bank wrote")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--steps", type=int, default=5200)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--label-weight", type=float, default=0.3)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    course = Course(Bank.open(options.bank), options.out, options.steps, options.seed)
+    bank = Bank.open(options.bank)
+    course = Course(bank, options.out, options.steps, options.seed, options.label_weight)
     course.take_up()
     course.run()
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 VIEW_SIZE = 224
 """Side of a view in pixels, as the teacher takes it."""
 
+_ALIKE = 0.40
+"""Share of the views."""
+
 _SIZE = (VIEW_SIZE, VIEW_SIZE)
 
 
@@ -31,6 +34,7 @@ class View:
 
     picture: Image.Image  # RGB, VIEW_SIZE on each side
     photo: int  # the photo that it shows most of; -1 for a drawing or a mixture
+    alike: bool  # whether it shows that photo in nearly its own colours and crop
 
 
 def make_view(photos: list[NDArray[np.uint8]], rng: Random) -> View:
@@ -38,12 +42,12 @@ def make_view(photos: list[NDArray[np.uint8]], rng: Random) -> View:
     draw = rng.random()
     photo = rng.randrange(len(photos))
     if draw >= 0.79:
-        return View(_mixed(photos, rng) if draw < 0.96 else _drawn(rng), -1)
-    return View(_of_one(photos[photo], draw, rng), photo)
+        return View(_mixed(photos, rng) if draw < 0.96 else _drawn(rng), -1, alike=False)
+    return View(_of_one(photos[photo], draw, rng), photo, alike=draw < _ALIKE)
 
 
 def _of_one(photo: NDArray[np.uint8], draw: float, rng: Random) -> Image.Image:
-    if draw < 0.40:  # what a query or a catalogue photo looks like
+    if draw < _ALIKE:  # what a query or a catalogue photo looks like
         return _recoloured(_crop(photo, rng, 0.45, 1.0), rng, 0.15)
     if draw < 0.55:
         return _recoloured(_crop(photo, rng, 0.05, 0.45), rng, 0.3)

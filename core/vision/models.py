@@ -79,6 +79,18 @@ FAMILIES: Final[tuple[ModelFamily, ...]] = (
         summary="colour, shape and texture; no weights, milliseconds on a CPU",
     ),
     ModelFamily(
+        name="compact",
+        module="core.vision.compact",
+        needs_name=False,
+        takes_weights=True,
+        libraries=("timm", "torch"),
+        revision=1,
+        default_threshold=0.8,
+        example="compact",
+        licence="Apache-2.0",
+        summary="a small network that training/ teaches on photos of your own",
+    ),
+    ModelFamily(
         name="open_clip",
         module="core.vision.openclip",
         needs_name=True,

@@ -15,6 +15,8 @@ from PIL import Image, ImageDraw
 
 from core.vision.models import ModelSource, load_embedder
 from core.vision.weights import quiet_root_logger
+from training.distil import write_weights
+from training.student import make_student
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,6 +77,19 @@ def backbone_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def classic() -> Embedder:
     return load_embedder(ModelSource("classic", None))
+
+
+@pytest.fixture(scope="session")
+def compact_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a student that has learned nothing, as training writes them."""
+    path = tmp_path_factory.mktemp("compact") / "compact.safetensors"
+    write_weights(make_student(seed=3), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def compact(compact_weights: Path) -> Embedder:
+    return load_embedder(ModelSource("compact", compact_weights, "cpu", "fp32"))
 
 
 @pytest.fixture(scope="session")

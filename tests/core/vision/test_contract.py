@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from core.vision.embedder import Embedder
 
 
-@pytest.fixture(params=["classic", "clip", "backbone", "dreamsim"])
+@pytest.fixture(params=["classic", "compact", "clip", "backbone", "dreamsim"])
 def embedder(request: pytest.FixtureRequest) -> Embedder:
     model: Embedder = request.getfixturevalue(request.param)
     return model
