@@ -19,7 +19,7 @@ from benchmarks.machine import describe_machine
 if TYPE_CHECKING:
     from benchmarks.figures import Table
 
-NAMES: Final = ("store", "rerun", "ingest")
+NAMES: Final = ("store", "rerun", "ingest", "queries")
 """Each a module beside this one with a function `measure`."""
 
 _COMMITTED: Final = Path(__file__).with_name("committed.json")

@@ -45,7 +45,7 @@ def measure(options: Options) -> Table:
     """Ingest the same photos with each model."""
     table = Table("Ingest")
     models: list[tuple[str, Path | None, int]] = [("classic", None, 150 if options.quick else 600)]
-    clip = _random_clip(options.folder)
+    clip = random_clip(options.folder)
     models.append(("open_clip:ViT-B-32", clip, 32 if options.quick else 160))
     for spec, weights, count in models:
         images = fresh_folder(options.folder / "ingest-images")
@@ -144,7 +144,7 @@ def _copy_photos(source: Path, target: Path, count: int) -> None:
                 file.write(number.to_bytes(4, "big"))
 
 
-def _random_clip(folder: Path) -> Path:
+def random_clip(folder: Path) -> Path:
     """A checkpoint of the real architecture with seeded random weights, made once."""
     path = folder / "vit-b-32.pt"
     if not path.exists():

@@ -1,0 +1,111 @@
+"""What a search costs beside the model's forward pass, for one client and for many at once.
+
+The service answers over loopback from the sample catalogue. Clients ask, read the answer, and ask
+again. The references are the forward pass alone in a process of its own: of one picture for the
+time of a lone client, of the batch size that does most pictures a second for the rate of many.
+Clients, service and nothing else share the machine's cores.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.figures import Figure, Options, Table, medians
+from benchmarks.ingest import random_clip
+from benchmarks.load import QUERY, Client, served
+from core.settings import Settings
+from core.vision.decode import DecodeLimits, decode_image
+from core.vision.models import ModelSource, load_embedder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from core.vision.embedder import Embedder
+
+_BATCHES = (1, 4, 16, 32)
+_REPEATS = 9
+_WARM_UP_S = 1.0
+
+
+def measure(options: Options) -> Table:
+    """Ask with each model and number of clients."""
+    table = Table("Queries")
+    clients = (1, 16) if options.quick else (1, 4, 16, 64)
+    seconds = 3.0 if options.quick else 8.0
+    clip = random_clip(options.folder)
+    for spec, weights in (("classic", None), ("open_clip:ViT-B-32", clip)):
+        settings = Settings.load(model=spec, model_weights=weights)
+        passes = _forward_passes(settings)
+        environment = {"LOOKALIKE_MODEL": spec}
+        if weights is not None:
+            environment["LOOKALIKE_MODEL_WEIGHTS"] = str(weights)
+        with served(**environment) as (url, _):
+            for number in clients:
+                asyncio.run(_ask(url, number, _WARM_UP_S))
+                taken, elapsed = asyncio.run(_ask(url, number, seconds))
+                rate = len(taken) / elapsed
+                table.figures.append(_figure(spec, number, taken, rate, passes))
+    return table
+
+
+def _forward_passes(settings: Settings) -> dict[int, float]:
+    """Seconds of a forward pass, by batch size."""
+    embedder = load_embedder(ModelSource.from_settings(settings))
+    image = decode_image(QUERY.read_bytes(), DecodeLimits.for_catalogue(settings))
+    pixels = embedder.prepare(image)
+    _embed(embedder, pixels, 1)
+    taken = medians(_REPEATS, *(partial(_embed, embedder, pixels, size) for size in _BATCHES))
+    return dict(zip(_BATCHES, taken, strict=True))
+
+
+def _embed(embedder: Embedder, pixels: NDArray[np.uint8], size: int) -> None:
+    embedder.embed(np.repeat(pixels[None], size, axis=0))
+
+
+async def _ask(url: str, clients: int, seconds: float) -> tuple[list[float], float]:
+    """Seconds that each answered search took, and all of them together."""
+    client = Client(url)
+    began = time.perf_counter()
+    until = began + seconds
+    taken = list[float]()
+
+    async def ask() -> None:
+        while (started := time.perf_counter()) < until:
+            status, _ = await client.search()
+            if status != 200:
+                raise SystemExit(f"a search was answered with {status}")
+            taken.append(time.perf_counter() - started)
+
+    await asyncio.gather(*(ask() for _ in range(clients)))
+    return taken, time.perf_counter() - began
+
+
+def _figure(
+    spec: str, clients: int, taken: list[float], rate: float, passes: dict[int, float]
+) -> Figure:
+    p50, p95, p99 = np.percentile(taken, (50, 95, 99)) * 1000
+    value = f"p50 {p50:.1f}, p95 {p95:.1f}, p99 {p99:.1f} ms; {rate:.1f}/s"
+    if clients == 1:
+        alone = passes[1] * 1000
+        return Figure(
+            f"{spec}, 1 client",
+            value,
+            f"forward pass {alone:.1f} ms; {p50 - alone:.1f} ms beside it",
+            alone / p50,
+            "at most 5 ms beside it",
+            guarded=False,  # clients and service share the cores, which makes it restless
+        )
+    best = max(size / taken_s for size, taken_s in passes.items())
+    return Figure(
+        f"{spec}, {clients} clients",
+        value,
+        f"forward passes of the best batch {best:.1f}/s",
+        rate / best,
+        "at least 0.85 with 16 clients" if clients == 16 else "",
+        guarded=False,
+    )
