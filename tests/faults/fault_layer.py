@@ -60,6 +60,10 @@ class Faulty:
         """How many steps the run takes; it has to succeed."""
         done = self.run(shop, *arguments, **settings)
         assert done.returncode == 0, done.stderr
+        return self.steps_of(shop)
+
+    def steps_of(self, shop: Shop) -> int:
+        """How many steps the last run took, which ended by itself."""
         return int(self._count_file(shop).read_text())
 
     @staticmethod

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 KINDS = ("kill", "torn", "enospc", "eio")
 SAMPLE = 29  # of so many steps `make test` tries one
+_SURE_SHARE = 0.9  # of the steps are in every run
 
 
 @pytest.fixture(scope="session")
@@ -46,10 +47,14 @@ def steps(faulty: Faulty, scenario: Scenario, tmp_path_factory: pytest.TempPathF
     return faulty.count_steps(scenario.copy(tmp_path_factory.mktemp("counted")))
 
 
-def try_step(kind: str, number: int, faulty: Faulty, scenario: Scenario, folder: Path) -> None:
+def try_step(kind: str, number: int, faulty: Faulty, scenario: Scenario, folder: Path) -> bool:
+    """Whether the run had such a step: it shows its progress by the clock, so a few come or go."""
     shop = scenario.copy(folder)
     done = faulty.run(shop, at=number, kind=kind)
-    if kind in ("kill", "torn"):
+    met = done.returncode != 0 or faulty.steps_of(shop) >= number
+    if not met:
+        assert faulty.steps_of(shop) > _SURE_SHARE * number
+    elif kind in ("kill", "torn"):
         assert done.returncode == -signal.SIGKILL, (number, done.stderr)
     else:
         # The last steps only tidy up, and a run that could not tidy up has done its work.
@@ -57,15 +62,17 @@ def try_step(kind: str, number: int, faulty: Faulty, scenario: Scenario, folder:
         assert "Traceback" not in done.stderr, (number, done.stderr)
     scenario.assert_nothing_lost(shop)
     shutil.rmtree(folder)
+    return met
 
 
 def try_steps(
     numbers: Iterable[int], kind: str, faulty: Faulty, scenario: Scenario, folder: Path
 ) -> int:
-    for number in (all_of_them := list(numbers)):
-        try_step(kind, number, faulty, scenario, folder / f"{kind}-{number}")
-    assert all_of_them
-    return len(all_of_them)
+    met = [
+        try_step(kind, number, faulty, scenario, folder / f"{kind}-{number}") for number in numbers
+    ]
+    assert any(met)
+    return sum(met)
 
 
 @pytest.mark.parametrize("kind", KINDS)
