@@ -3,14 +3,15 @@
 The parts are what no pipeline can do without: decoding alone in the same number of processes, and
 the model alone on pictures that lie ready. They are added up, because on a machine whose cores
 both parts fill neither can hide behind the other. The loop is what a small service does: read,
-decode, embed, one photo at a time. All four are taken in turns; each run starts its own decoding
-processes, which the parts are spared.
+decode, embed, one photo at a time, in the precision that the machine has natively. All four are
+taken in turns; each run starts its own decoding processes, which the parts are spared.
 """
 
 from __future__ import annotations
 
 import shutil
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -44,10 +45,13 @@ _LOOP = 32  # photos that the loop is timed on
 def measure(options: Options) -> Table:
     """Ingest the same photos with each model."""
     table = Table("Ingest")
-    models: list[tuple[str, Path | None, int]] = [("classic", None, 150 if options.quick else 600)]
-    clip = random_clip(options.folder)
-    models.append(("open_clip:ViT-B-32", clip, 32 if options.quick else 160))
-    for spec, weights, count in models:
+    clip, few = random_clip(options.folder), 32 if options.quick else 160
+    models: list[tuple[str, Path | None, str, int]] = [
+        ("classic", None, "auto", 150 if options.quick else 600),
+        ("open_clip:ViT-B-32", clip, "auto", few),
+        ("open_clip:ViT-B-32", clip, "int8", few),
+    ]
+    for spec, weights, precision, count in models:
         images = fresh_folder(options.folder / "ingest-images")
         _copy_photos(options.photos or _SAMPLE, images, count)
         settings = Settings.load(
@@ -55,13 +59,18 @@ def measure(options: Options) -> Table:
             store_dir=fresh_folder(options.folder / "ingest-store"),
             model=spec,
             model_weights=weights,
+            precision=precision,
         )
         table.figures += _measure_model(settings)
     return table
 
 
 def _measure_model(settings: Settings) -> list[Figure]:
-    embedder = load_embedder(ModelSource.from_settings(settings))
+    source = ModelSource.from_settings(settings)
+    embedder = load_embedder(source)
+    plain = embedder
+    if source.precision != "auto":
+        plain = load_embedder(replace(source, precision="auto"))
     how = Preparation(
         embedder.preprocessing,
         DecodeLimits.for_catalogue(settings),
@@ -81,12 +90,13 @@ def _measure_model(settings: Settings) -> list[Figure]:
             _ROUNDS,
             partial(_decoded, pool, names),
             partial(_forward, embedder, pixels, settings.batch_size),
-            partial(_one_by_one, embedder, settings, few),
+            partial(_one_by_one, plain, settings, few),
             partial(_ingest, settings, catalog, model),
         )
     loop *= len(names) / len(few)
     rate = len(names) / taken
     what = f"{settings.model}, {len(names)} photos"
+    what += "" if settings.precision == "auto" else f" in {settings.precision}"
     return [
         Figure(
             f"{what}, against its parts",

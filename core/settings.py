@@ -50,8 +50,10 @@ class Settings(BaseSettings):
     model: str = Field("classic", description="Model spec, for instance `classic`.")
     model_weights: Path | None = Field(None, description="Local weights, .pt or .safetensors.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the model runs.")
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "auto", description="Number format of the weights; auto: bf16 where native, else fp32."
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = Field(
+        "auto",
+        description="Number format of the weights; auto: bf16 where native, else fp32. int8: "
+        "OpenVINO on a CPU.",
     )
     tta: Literal["", "flip"] = Field(
         "", description="`flip` averages the vectors of a picture and its mirror image."

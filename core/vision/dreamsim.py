@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 import torch
 
-from core.errors import ModelLoadError, UnknownModelError
+from core.errors import ModelLoadError, SettingsError, UnknownModelError
 from core.vision.embedder import Embedder, space_fingerprint
 from core.vision.models import default_threshold, find_family
 from core.vision.preprocessing import Preprocessing
@@ -76,6 +76,8 @@ def load(source: ModelSource) -> DreamSimEmbedder:
             f"has: {', '.join(WEIGHTS)}."
         )
     runtime = TorchRuntime.choose(source)
+    if runtime.eight_bits:
+        raise SettingsError("LOOKALIKE_PRECISION=int8 is not for dreamsim models; use auto.")
     return DreamSimEmbedder(source, _load_metric(source), runtime)
 
 

@@ -24,7 +24,7 @@ class ModelSource:
     spec: str  # family, or family:name, or family:name/pretrained tag
     weights: Path | None  # local weights file; None: the family's own source
     device: str = "auto"  # auto, cpu or cuda
-    precision: str = "auto"  # auto, fp32, bf16 or fp16
+    precision: str = "auto"  # auto, fp32, bf16, fp16 or int8
 
     @classmethod
     def from_settings(cls, settings: Settings) -> ModelSource:
@@ -191,7 +191,11 @@ def source_key(source: ModelSource) -> str:
     """
     family = find_family(source)
     parts: list[object] = [source.spec, family.revision, default_threshold(source)]
-    parts += [(name, _version(name)) for name in family.libraries]
+    libraries = family.libraries
+    if source.precision == "int8" and libraries:
+        parts.append("int8")
+        libraries += ("nncf", "openvino")
+    parts += [(name, _version(name)) for name in libraries]
     _check_weights(source, family)
     if source.weights is not None:
         parts += [str(source.weights.resolve()), *_file_stats(source.weights)]

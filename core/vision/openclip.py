@@ -90,10 +90,13 @@ class OpenClipEmbedder(Embedder):
         family = find_family(source)
         identity = (
             f"open_clip:{architecture}#{family.revision}"
-            f"{'+quickgelu' if _uses_quick_gelu(model) else ''}"
+            f"{'+quickgelu' if _uses_quick_gelu(model) else ''}{runtime.identity}"
         )
         digest = weights_hash(model)
         self._model = runtime.place(model)
+        self._encode_image = runtime.picture_half(
+            _ImageTower(self._model).eval(), self.preprocessing
+        )
         self.dimension = self._probe()
         self.fingerprint = space_fingerprint(identity, digest, self.preprocessing, self.dimension)
         self._tokenize = _tokenizer(source, architecture)
@@ -103,7 +106,7 @@ class OpenClipEmbedder(Embedder):
         """Embed `[n, image_size, image_size, 3]` uint8 to `[n, dimension]` unit float32."""
         with torch.inference_mode():
             batch = self._runtime.batch(pixels, self.preprocessing)
-            return to_unit_rows(self._model.encode_image(batch))
+            return to_unit_rows(self._encode_image(batch))
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts to `[n, dimension]` unit float32; what exceeds the context is cut off.
@@ -128,6 +131,16 @@ class OpenClipEmbedder(Embedder):
         """Run one picture: the dimension, and a warm start for the first request."""
         size = self.preprocessing.size
         return int(self.embed(np.zeros((1, size, size, 3), dtype=np.uint8)).shape[1])
+
+
+class _ImageTower(torch.nn.Module):
+    def __init__(self, model: _Clip) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        vectors: torch.Tensor = self.model.encode_image(batch)
+        return vectors
 
 
 def _split(source: ModelSource) -> tuple[str, str]:

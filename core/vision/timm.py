@@ -75,9 +75,10 @@ class TimmEmbedder(Embedder):
         self._runtime = runtime
         digest = weights_hash(model)
         self._model = runtime.place(model)
+        self._features = runtime.picture_half(_Features(self._model).eval(), self.preprocessing)
         self.dimension = self._probe()
         self.fingerprint = space_fingerprint(
-            f"{source.spec}#{find_family(source).revision}",
+            f"{source.spec}#{find_family(source).revision}{runtime.identity}",
             digest,
             self.preprocessing,
             self.dimension,
@@ -106,10 +107,7 @@ class TimmEmbedder(Embedder):
             return to_unit_rows(self._pooled(maps)), self._predictions(maps, top)
 
     def _maps(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
-        maps: torch.Tensor = self._model.forward_features(
-            self._runtime.batch(pixels, self.preprocessing)
-        )
-        return maps
+        return self._features(self._runtime.batch(pixels, self.preprocessing))
 
     def _pooled(self, maps: torch.Tensor) -> torch.Tensor:
         vectors: torch.Tensor = self._model.forward_head(maps, pre_logits=True)
@@ -143,6 +141,16 @@ class TimmEmbedder(Embedder):
         return ModelLoadError(
             f"LOOKALIKE_MODEL={self.spec!r} cannot embed pictures: {reason}; choose another model."
         )
+
+
+class _Features(torch.nn.Module):
+    def __init__(self, model: _Backbone) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        maps: torch.Tensor = self.model.forward_features(batch)
+        return maps
 
 
 def _is_remote(name: str) -> bool:

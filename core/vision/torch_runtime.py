@@ -9,9 +9,13 @@ import numpy as np
 import torch
 
 from core.errors import SettingsError
+from core.vision.eight_bits import REVISION as EIGHT_BITS_REVISION
+from core.vision.eight_bits import quantised
 from core.vision.embedder import unit_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from core.vision.models import ModelSource
@@ -28,6 +32,7 @@ class TorchRuntime:
 
     device: torch.device
     dtype: torch.dtype
+    eight_bits: bool = False  # of the half that sees pictures; the rest stays in `dtype`
 
     @classmethod
     def choose(cls, source: ModelSource) -> TorchRuntime:
@@ -36,8 +41,19 @@ class TorchRuntime:
         Raises:
             SettingsError: naming LOOKALIKE_DEVICE or LOOKALIKE_PRECISION.
         """
+        if source.precision == "int8":
+            if source.device == "cuda":
+                raise SettingsError(
+                    "LOOKALIKE_PRECISION=int8 runs on a CPU, but LOOKALIKE_DEVICE=cuda; use auto."
+                )
+            return cls(torch.device("cpu"), torch.float32, eight_bits=True)
         device = _choose_device(source.device)
         return cls(device, _choose_dtype(source.precision, device))
+
+    @property
+    def identity(self) -> str:
+        """What this adds to a model's name where it makes vectors of another space."""
+        return f"+int8#{EIGHT_BITS_REVISION}" if self.eight_bits else ""
 
     def place(self, model: _Model) -> _Model:
         """Move a model here, ready for inference."""
@@ -47,6 +63,24 @@ class TorchRuntime:
             if parameter.ndim == 4:
                 parameter.data = parameter.data.to(memory_format=torch.channels_last)
         return model.to(device=self.device, dtype=self.dtype)
+
+    def picture_half(
+        self, network: torch.nn.Module, preprocessing: Preprocessing
+    ) -> Callable[[torch.Tensor], torch.Tensor]:
+        """What maps a `batch` to the network's answer: the network, or its 8-bit form.
+
+        Args:
+            network: already placed here.
+            preprocessing: what the model does to pictures.
+
+        Raises:
+            SettingsError: 8 bits are asked for and OpenVINO is missing or cannot express it.
+        """
+        if not self.eight_bits:
+            return network
+        return quantised(
+            network, lambda pixels: self.batch(pixels, preprocessing), preprocessing.size
+        )
 
     def batch(self, pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> torch.Tensor:
         """Normalise `[n, size, size, 3]` uint8 pixels to `[n, 3, size, size]` in this precision.

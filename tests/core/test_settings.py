@@ -45,7 +45,7 @@ def test_empty_means_unset(monkeypatch: pytest.MonkeyPatch) -> None:
         ("BATCH_SIZE", "many"),
         ("PORT", "70000"),
         ("DEVICE", "tpu"),
-        ("PRECISION", "int8"),
+        ("PRECISION", "int4"),
         ("THRESHOLD", "1.5"),
         ("THRESHOLD", "nan"),
         ("SCHEDULE", "every day"),
