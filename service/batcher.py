@@ -1,8 +1,13 @@
 """Concurrent uploads share forward passes of the model.
 
 One thread runs the model. While a forward pass goes on, uploads queue; the next pass takes all of
-them, up to the batch size. Nobody waits for company: a lone upload starts at once. Texts go the
-same way, for a model is run by one thread at a time.
+them, up to the batch size. A lone upload starts at once. Texts go the same way, for a model is run
+by one thread at a time.
+
+Clients that ask again as soon as they are answered would fall into two halves, one on its way while
+the other is in the model, so that each pass is half as large as it might be, and reading requests
+takes processors from it. A pass that follows a shared one therefore waits for those just answered,
+for a small share of the time that the last one took.
 """
 
 from __future__ import annotations
@@ -14,7 +19,7 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
     from core.vision.embedder import Embedder, Prediction
 
 log = logging.getLogger(__name__)
+
+_WAIT_SHARE: Final = 0.15  # of the last pass, which the next may wait for company
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +81,8 @@ class Batcher:
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._closed = False
+        self._company = 1  # jobs that the last pass did, or left waiting
+        self._company_until = 0.0  # when nobody is waited for any longer, on `time.perf_counter`
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
 
     def start(self) -> None:
@@ -135,13 +144,18 @@ class Batcher:
         while not self._closed:
             batch = self._take()
             if batch:
+                began = time.perf_counter()
                 self._forward(batch)
+                ended = time.perf_counter()
+                self._company = len(batch) + len(self._jobs)
+                self._company_until = ended + _WAIT_SHARE * (ended - began)
 
     def _take(self) -> list[_Job]:
         """Wait for jobs and take those that one pass can do together."""
         batch: list[_Job] = []
         with self._changed:
             self._changed.wait_for(lambda: self._jobs or self._closed)
+            self._wait_for_company()
             while self._jobs and len(batch) < self._batch_size and not self._closed:
                 if batch and not _fit_together(batch[0], self._jobs[0]):
                     break
@@ -149,6 +163,12 @@ class Batcher:
                 if job.result.set_running_or_notify_cancel():
                     batch.append(job)
         return batch
+
+    def _wait_for_company(self) -> None:
+        wanted = min(self._company, self._batch_size)
+        left_s = self._company_until - time.perf_counter()
+        if left_s > 0:
+            self._changed.wait_for(lambda: len(self._jobs) >= wanted or self._closed, left_s)
 
     def _forward(self, batch: list[_Job]) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,37 @@ async def hold_up(batcher: Batcher, probe: Probe) -> asyncio.Future[NDArray[np.f
     first = asyncio.ensure_future(batcher.embed(probe, picture(0)))
     await asyncio.to_thread(probe.busy.wait, 5)
     return first
+
+
+def test_clients_that_ask_again_do_not_fall_into_two_halves() -> None:
+    class Slow(Probe):
+        def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            time.sleep(0.1)
+            return super().embed(pixels)
+
+    async def client(batcher: Batcher, probe: Probe, delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+        for _ in range(8):
+            await batcher.embed(probe, picture(1))
+            await asyncio.sleep(0.002)  # the answer goes out and the next question comes in
+
+    async def scenario(batcher: Batcher, probe: Probe) -> None:
+        await asyncio.gather(*(client(batcher, probe, 0.05 * (n % 2)) for n in range(8)))
+
+    probe = Slow()
+    with running(batch_size=32) as batcher:
+        asyncio.run(scenario(batcher, probe))
+    assert sorted(probe.sizes)[len(probe.sizes) // 2] == 8
+
+
+def test_a_lone_client_waits_for_nobody() -> None:
+    async def scenario(batcher: Batcher, probe: Probe) -> None:
+        await batcher.embed(probe, picture(1))
+        assert batcher._company == 1
+        await batcher.embed(probe, picture(2))
+
+    with running(batch_size=8) as batcher:
+        asyncio.run(scenario(batcher, Probe()))
 
 
 def test_what_queues_during_a_pass_goes_together_in_the_next() -> None:
