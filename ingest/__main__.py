@@ -165,14 +165,18 @@ def watch(
     debounce_s: Annotated[
         float, typer.Option(min=0.05, help="How long the folder must rest first, in seconds.")
     ] = 1.6,
+    interval_s: Annotated[
+        float,
+        typer.Option(min=1, help="How often object storage, which has no events, is listed."),
+    ] = 60.0,
 ) -> None:
-    """Follow the folder's events until stopped."""
+    """Follow the folder's events until stopped; list object storage at an interval."""
     from rich.console import Console
 
     from ingest.watch import watch_folder
 
     console = Console()
-    for done in watch_folder(_start(), _stop_on_signals(), debounce_s):
+    for done in watch_folder(_start(), _stop_on_signals(), debounce_s, interval_s):
         counters = done.counters
         console.print(
             f"run {done.id} {done.state}: new {counters.new + counters.revived}, edited "
