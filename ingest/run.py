@@ -145,8 +145,8 @@ class IngestRun:
                 progress,
                 verify=options.verify or options.force_full,
             )
-        metadata = self._product_data.read(source, listing, needed=len(survey.suspects) > 0)
         self._warn_unlisted(survey)
+        metadata = self._product_data.read(source, listing, needed=len(survey.suspects) > 0)
         if not options.allow_mass_removal:
             guard = RemovalGuard(
                 settings.removal_guard_share,

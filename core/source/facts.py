@@ -87,5 +87,6 @@ def _nanoseconds(moment: object) -> int:
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return int(aware.timestamp()) * _NS + aware.microsecond * 1000
     if isinstance(moment, int | float):
-        return int(moment * _NS)
+        # A library may give a time as a date here and as a number there: no more than both hold.
+        return round(moment * 1e6) * 1000
     return 0
