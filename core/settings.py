@@ -240,6 +240,24 @@ class Settings(BaseSettings):
     video_timeout_s: float = Field(
         300.0, gt=0, description="Longest time one video may take to decode, in seconds."
     )
+    ray_address: str = Field(
+        "",
+        description="Ray cluster that embeds, `ray://host:10001` or `host:6379`; `auto`: the one "
+        "of this machine; `local`: one for the run alone; empty: none.",
+    )
+    ray_workers: int = Field(
+        0,
+        ge=0,
+        le=4096,
+        description="Ray actors that embed; 0: all that the cluster has room for.",
+    )
+    ray_cpus: float = Field(1.0, gt=0, description="Processors of one such actor.")
+    ray_gpus: float = Field(
+        0.0, ge=0, description="GPUs of one such actor; a fraction shares one between several."
+    )
+    ray_start_s: float = Field(
+        300.0, gt=0, description="Longest wait for the first such actor to be ready, in seconds."
+    )
     commit_every_images: int = Field(
         4096, ge=1, description="Most newly embedded photos between two commits of a run."
     )
@@ -304,6 +322,13 @@ class Settings(BaseSettings):
     def _json_object(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not isinstance(_json_or_none(value.get_secret_value()), dict):
             raise ValueError("must be a JSON object")
+        return value
+
+    @field_validator("ray_address")
+    @classmethod
+    def _cluster(cls, value: str) -> str:
+        if value not in {"", "auto", "local"} and ":" not in value:
+            raise ValueError("must be empty, `auto`, `local`, `ray://host:port` or `host:port`")
         return value
 
     @field_validator("image_redirect")

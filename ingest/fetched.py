@@ -17,14 +17,13 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from core.errors import ImageError, SourceError, UnreadableFileError
-from core.records import FileStat
 from core.source.objects import FetchLimits, error_text
 from core.vision.decode import MAGIC_BYTES, looks_like_image
 from core.vision.video import looks_like_video, promises_video
-from ingest.reading import Failure, ReadFile, promises_picture
+from ingest.reading import UNSEEN, Failure, ReadFile, promises_picture
 
 if TYPE_CHECKING:
-    from core.records import SeenFile
+    from core.records import FileStat, SeenFile
     from core.source.objects import ObjectStore
     from core.vision.decode import DecodeLimits
 
@@ -65,7 +64,7 @@ class FetchedFiles:
     def hold(self, path: str, seen: SeenFile | None = None, *, is_item: bool = True) -> FetchedFile:
         """Give an object's file, fetched if need be; it stays until it is released.
 
-        `seen` is what the listing said of it; without, a failure is looked at by the next run.
+        `seen` is what the listing said of it; without, a failure has the stat `UNSEEN`.
 
         Raises:
             SourceError: the source has stopped to answer.
@@ -76,14 +75,14 @@ class FetchedFiles:
                 self._kept.move_to_end(path)
                 found.users += 1
                 return found
-        stat, racy = (seen.stat, False) if seen else (_UNKNOWN, True)
+        stat = seen.stat if seen else UNSEEN
         try:
             found = self._fetch(path, stat, is_item=is_item)
         except FileNotFoundError:
             found = FetchedFile("", ReadFile(None))
         except ImageError as error:
             failure = Failure(error.code, str(error))
-            found = FetchedFile("", ReadFile(stat, racy, failure=failure))
+            found = FetchedFile("", ReadFile(stat, failure=failure))
         except OSError as error:
             failure = Failure(
                 UnreadableFileError.code, f"The object cannot be fetched: {error_text(error)}."
@@ -168,9 +167,6 @@ class FetchedFiles:
                 f"{self._source.name} has not answered {self._in_vain} fetches in a row: "
                 f"{error_text(error)}. What was published stands; run again once it answers."
             ) from error
-
-
-_UNKNOWN: Final = FileStat(0, 0, 0)
 
 
 def _is_racy(stat: FileStat) -> bool:

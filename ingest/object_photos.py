@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from core.vision.decode import DecodeLimits
 from ingest.decoders import DecoderPool
 from ingest.fetched import FetchedFiles
 from ingest.photos import CHUNK
-from ingest.reading import ReadFile
+from ingest.reading import ReadFile, promises_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -26,14 +27,22 @@ if TYPE_CHECKING:
 _STOP_CHECK_S: Final = 0.25
 
 
-class ObjectPhotos:
-    """See `Photos`; with `verify` what the source says of MD5s counts for nothing."""
+class Trust(Enum):
+    """What the source's word on an MD5 is good for."""
 
-    def __init__(self, source: ObjectStore, settings: Settings, *, verify: bool) -> None:
+    NEVER = auto()  # every object is to be hashed
+    KNOWN = auto()  # it may name content that is known, which nothing does by chance
+    ALWAYS = auto()  # whoever embeds the object hashes it, and elsewhere
+
+
+class ObjectPhotos:
+    """See `Photos`."""
+
+    def __init__(self, source: ObjectStore, settings: Settings, trust: Trust) -> None:
         disk_bytes = int(settings.fetch_disk_mb * 1_000_000)
         self._files = FetchedFiles(source, DecodeLimits.for_catalogue(settings), disk_bytes)
         self._chunk_bytes = disk_bytes // 4  # two chunks at once leave room for what is decoded
-        self._verify = verify
+        self._trust = trust
         self._proven: set[bytes] = set()  # MD5s that the source claims, and a fetch confirmed
         self._threads = ThreadPoolExecutor(settings.fetch_workers, thread_name_prefix="fetch")
 
@@ -53,7 +62,7 @@ class ObjectPhotos:
 
     def decoders(self, how: Preparation, bounds: DecoderLimits) -> DecoderPool:
         """Processes that open the fetched files."""
-        return _FetchingPool(self._files, how, bounds)
+        return _FetchingPool(self._files, how, bounds, self._threads)
 
     def close(self) -> None:
         """Delete what was fetched."""
@@ -73,12 +82,15 @@ class ObjectPhotos:
             yield chunk
 
     def _start(self, chunk: list[Suspect], known: Known) -> list[tuple[Suspect, Future[ReadFile]]]:
-        claimed = {each.seen.claimed_md5 for each in chunk if each.seen.claimed_md5}
-        settled = set[bytes]() if self._verify else known(claimed) | (claimed & self._proven)
+        claims = [None if self._trust is Trust.NEVER else _claim_of(each) for each in chunk]
+        claimed = {claim for claim in claims if claim is not None}
+        if self._trust is Trust.ALWAYS:
+            settled = claimed
+        else:
+            settled = known(claimed) | (claimed & self._proven)
         first: dict[bytes, Future[ReadFile]] = {}  # of each content that is claimed
         started: list[tuple[Suspect, Future[ReadFile]]] = []
-        for suspect in chunk:
-            claim = None if self._verify else suspect.seen.claimed_md5
+        for suspect, claim in zip(chunk, claims, strict=True):
             if claim in settled:
                 future = _taken(suspect)
             elif claim in first:
@@ -108,6 +120,14 @@ class ObjectPhotos:
         return file.read
 
 
+def _claim_of(suspect: Suspect) -> bytes | None:
+    """What the source says of an object that is, or by its name will be, an item."""
+    known = suspect.known
+    if promises_picture(suspect.seen.path) or (known is not None and known.item_id is not None):
+        return suspect.seen.claimed_md5
+    return None
+
+
 def _taken(suspect: Suspect) -> Future[ReadFile]:
     """What the source says of a photo, as if it had been read."""
     future = Future[ReadFile]()
@@ -118,9 +138,16 @@ def _taken(suspect: Suspect) -> Future[ReadFile]:
 class _FetchingPool(DecoderPool):
     """Decodes fetched files, and fetches those that are gone from the disk meanwhile."""
 
-    def __init__(self, files: FetchedFiles, how: Preparation, bounds: DecoderLimits) -> None:
+    def __init__(
+        self,
+        files: FetchedFiles,
+        how: Preparation,
+        bounds: DecoderLimits,
+        fetchers: ThreadPoolExecutor,
+    ) -> None:
         super().__init__(files.folder, how, bounds)
         self._files = files
+        self._fetchers = fetchers
         self._ended = False
         self._waiters = ThreadPoolExecutor(2 * bounds.workers + 2, thread_name_prefix="decode")
 
@@ -134,7 +161,8 @@ class _FetchingPool(DecoderPool):
         return self._waiters.submit(self._prepare, paths)
 
     def _prepare(self, paths: Sequence[str]) -> list[ReadFile]:
-        held = [(path, self._files.hold(path)) for path in paths]
+        files = list(self._fetchers.map(self._files.hold, paths))
+        held = list(zip(paths, files, strict=True))
         try:
             return list(self._results(held))
         finally:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from core.records import ItemState
 from core.store.commit import FailedFile, IndexedFile, MovedFile, PassedOverFile
 from ingest.embed import Task
+from ingest.reading import UNSEEN
 from ingest.survey import may_be_moved
 
 if TYPE_CHECKING:
@@ -180,6 +181,8 @@ class Resolver:
         if read.stat is None:
             self._progress.count("settled")
             return
+        if read.stat == UNSEEN:
+            read = replace(read, stat=suspect.seen.stat)
         if read.failure is None and read.md5 is not None:
             self._index(suspect, read, read.md5)
         else:

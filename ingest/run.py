@@ -13,22 +13,17 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from core.errors import LookalikeError, RunCancelledError, StoreModelError
+from core.errors import LookalikeError, RunCancelledError
 from core.records import RunState, SpaceState
 from core.source.local import LocalFolder
 from core.source.opening import open_source
 from core.store.runs import Outcome
-from core.vision.decode import DecodeLimits
-from core.vision.models import ModelSource
-from core.vision.video import VideoSampling
 from ingest import maintain
-from ingest.decoders import DecoderLimits
-from ingest.embed import embed_files
+from ingest.engine import LocalEngine, check_fingerprint
 from ingest.photos import FolderPhotos
 from ingest.product_data import ProductData
 from ingest.progress import Progress
 from ingest.publish import Publisher
-from ingest.reading import Preparation
 from ingest.resolve import Resolver
 from ingest.survey import (
     RemovalGuard,
@@ -48,6 +43,7 @@ if TYPE_CHECKING:
     from core.source.objects import ObjectStore
     from core.store.catalog import Catalog
     from ingest.embed import Task
+    from ingest.engine import Engine
     from ingest.model import RunModel
     from ingest.photos import Photos
 
@@ -126,10 +122,12 @@ class IngestRun:
     def _photos(self, source: LocalFolder | ObjectStore) -> Photos:
         if isinstance(source, LocalFolder):
             return FolderPhotos(source)
-        from ingest.object_photos import ObjectPhotos  # noqa: PLC0415  # only where there is a bucket
+        from ingest.object_photos import ObjectPhotos, Trust  # noqa: PLC0415  # only for a bucket
 
-        options = self.run.options
-        return ObjectPhotos(source, self.settings, verify=options.verify or options.force_full)
+        trust = Trust.ALWAYS if self.settings.ray_address else Trust.KNOWN
+        if self.run.options.verify or self.run.options.force_full:
+            trust = Trust.NEVER
+        return ObjectPhotos(source, self.settings, trust)
 
     def _survey(
         self, source: ImageSource, photos: Photos, space: Space, progress: Progress
@@ -215,25 +213,10 @@ class IngestRun:
         first = next(tasks, None)
         if first is None:
             return  # nothing needs the model, so it is never loaded
-        with progress.stage("load_model"):
-            embedder = self.model.embedder(self.catalog)
-        if embedder.fingerprint != space.fingerprint:
-            raise StoreModelError(
-                f"{embedder.spec} loaded with other weights than its file had a moment ago; run "
-                "again once LOOKALIKE_MODEL_WEIGHTS has settled."
-            )
-        batch_size = self.run.options.batch_size or self.settings.batch_size
-        how = Preparation(
-            embedder.preprocessing,
-            DecodeLimits.for_catalogue(self.settings),
-            VideoSampling.from_settings(self.settings),
-            ModelSource.from_settings(self.settings) if embedder.light else None,
-        )
-        bounds = DecoderLimits.from_settings(self.settings)
-        with photos.decoders(how, bounds) as pool:
+        with self._engine(photos, space, progress) as engine:
             todo = chain([first], tasks)
             while True:
-                for embedded in embed_files(todo, pool, embedder, batch_size, progress):
+                for embedded in engine.embed(todo):
                     resolver.take(embedded)
                     with progress.stage("commit"):
                         publisher.settle()
@@ -242,6 +225,17 @@ class IngestRun:
                 if not again:
                     break
                 todo = chain(again)
+
+    def _engine(self, photos: Photos, space: Space, progress: Progress) -> Engine:
+        batch_size = self.run.options.batch_size or self.settings.batch_size
+        if self.settings.ray_address:
+            from ingest.ray_engine import RayEngine  # noqa: PLC0415  # only where there is a cluster
+
+            return RayEngine(self.settings, space.fingerprint, batch_size, progress)
+        with progress.stage("load_model"):
+            embedder = self.model.embedder(self.catalog)
+        check_fingerprint(embedder.spec, embedder.fingerprint, space.fingerprint)
+        return LocalEngine(self.settings, photos, embedder, batch_size, progress)
 
     def _warn_unlisted(self, survey: Survey) -> None:
         if survey.unlisted:
