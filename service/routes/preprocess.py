@@ -42,6 +42,7 @@ async def run_options(
             run_interrupted=503,
             run_failed=500,
             image_folder_unreadable=503,
+            ray_cluster_unusable=503,
             model_load_failed=503,
             out_of_device_memory=503,
             io_error=503,
