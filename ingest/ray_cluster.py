@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import socket
 import threading
 from contextlib import contextmanager
 from importlib import import_module
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from core.settings import Settings
 
+_KNOCK_S: Final = 10.0
 LOCAL: Final = "local"
 _TOKENS: Final = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
@@ -45,6 +47,7 @@ def joined(settings: Settings) -> Iterator[Any]:
     if ray.is_initialized():  # whoever did that leaves it, too
         yield ray
         return
+    _knock(address)
     with _own_signals():
         try:
             ray.init(
@@ -64,6 +67,23 @@ def joined(settings: Settings) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """See whether anybody is there at all: Ray would wait for minutes.
+
+    Raises:
+        ClusterError: nobody listens.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_KNOCK_S).close()
+    except OSError as error:
+        raise ClusterError(
+            f"Nobody answers at LOOKALIKE_RAY_ADDRESS={address}: {error.strerror or error}."
+        ) from error
 
 
 @contextmanager

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
 import threading
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,9 +16,12 @@ import pytest
 
 from core.errors import ClusterError, SourceError
 from core.store.catalog import Catalog
+from tests.bucket import Bucket, serve_buckets
+from tests.shop import picture_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from core.records import RunCounters
     from tests.shop import Shop
@@ -194,6 +198,38 @@ def test_a_cluster_without_room_or_without_an_answer_ends_the_run_with_a_sentenc
     nobody = shop.run(shop.settings(ray_address="127.0.0.1:9"))
     assert (nobody.state, nobody.error_code) == ("failed", ClusterError.code)
     assert "LOOKALIKE_RAY_ADDRESS" in (nobody.message or "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("disguised", [False, True])
+def test_workers_fetch_objects_and_the_coordinator_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, disguised: bool
+) -> None:
+    pytest.importorskip("s3fs")
+    pytest.importorskip("moto")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "somebody")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with contextmanager(serve_buckets)() as endpoint:
+        endpoint.disguised = disguised
+        bucket = Bucket(endpoint, tmp_path / "store")
+        bucket.photos(12)
+        bucket.put("bad.png", "no picture")
+        bucket.put("notes.txt", "no picture")
+        bucket.fetches()
+        shop = bucket.shop()
+        settings = shop.settings(ray_address="local", ray_workers=1, batch_size=4)
+        run = shop.ingest(settings)
+        assert (run.counters.new, run.counters.failed) == (12, 1)
+        fetches = bucket.fetches()
+        assert fetches.keys() == set(shop.items()) | {"notes.txt"}
+        assert set(fetches.values()) == {1}
+        found = shop.items()
+        for number in range(12):
+            content = picture_bytes(number)
+            assert found[f"{number:04d}.png"].md5 == hashlib.md5(content).digest()
+            assert shop.found(content) == {f"{number:04d}.png"}
+        assert shop.ingest(settings).counters.planned == 0
 
 
 @pytest.mark.slow
