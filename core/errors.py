@@ -23,6 +23,7 @@
     │   ├── DamagedSegmentError
     │   └── DamagedIndexError
     ├── SourceError                the image folder cannot be listed
+    ├── ClusterError               the Ray cluster cannot be used
     ├── MetadataError              the shop's product data cannot be read
     ├── EvaluationError            there is nothing to measure a model with
     ├── BusyError                  another ingester holds the store
@@ -177,6 +178,12 @@ class SourceError(LookalikeError):
     """The image folder cannot be listed."""
 
     code = "image_folder_unreadable"
+
+
+class ClusterError(LookalikeError):
+    """The Ray cluster cannot be used."""
+
+    code = "ray_cluster_unusable"
 
 
 class MetadataError(LookalikeError):

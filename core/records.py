@@ -62,6 +62,7 @@ class SeenFile(NamedTuple):
 
     path: str  # relative to the image root, POSIX, undecodable bytes as surrogate escapes
     stat: FileStat
+    claimed_md5: bytes | None = None  # 16 bytes; what an object storage says the content's is
 
 
 class KnownFile(NamedTuple):

@@ -6,8 +6,9 @@ test holds the two together.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -23,7 +24,14 @@ def _empty_as_none(value: object) -> object:
     return None if value == "" else value
 
 
-_SECRETS: Final = ("api_keys", "client_key", "session_secret")
+_SECRETS: Final = ("api_keys", "client_key", "session_secret", "storage_options")
+
+
+def _json_or_none(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _complaint(where: Sequence[object], message: str, value: object) -> str:
@@ -39,7 +47,35 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LOOKALIKE_", frozen=True, extra="ignore")
 
-    image_dir: Path = Field(Path("data/images"), description="Folder of product photos.")
+    image_dir: Path | str = Field(
+        Path("data/images"),
+        description="Folder of product photos, or where object storage keeps them: "
+        "`s3://bucket/prefix` or another URL that fsspec knows.",
+    )
+    storage_options: SecretStr | None = Field(
+        None,
+        description="JSON object of fsspec's options for that URL, for instance "
+        '`{"endpoint_url": "http://127.0.0.1:9000"}`.',
+    )
+    fetch_workers: int = Field(
+        16, ge=1, le=64, description="Objects fetched from object storage at once."
+    )
+    fetch_timeout_s: float = Field(
+        30.0, gt=0, description="Longest wait for object storage to go on answering, in seconds."
+    )
+    fetch_disk_mb: float = Field(
+        2048.0,
+        gt=0,
+        description="Temporary disk space for objects fetched and not yet decoded, in MB.",
+    )
+    image_cache_mb: float = Field(
+        256.0, gt=0, description="Disk space for pictures fetched to be shown, in MB."
+    )
+    image_redirect: str = Field(
+        "",
+        description="Where whole pictures are fetched from: empty, through the service; `signed`, "
+        "from object storage by a signed URL; else a URL that their paths are added to.",
+    )
     store_dir: Path = Field(Path("data/store"), description="Folder of the catalog and vectors.")
     metadata: Path | None = Field(
         None,
@@ -206,6 +242,24 @@ class Settings(BaseSettings):
     video_timeout_s: float = Field(
         300.0, gt=0, description="Longest time one video may take to decode, in seconds."
     )
+    ray_address: str = Field(
+        "",
+        description="Ray cluster that embeds, `ray://host:10001` or `host:6379`; `auto`: the one "
+        "of this machine; `local`: one for the run alone; empty: none.",
+    )
+    ray_workers: int = Field(
+        0,
+        ge=0,
+        le=4096,
+        description="Ray actors that embed; 0: all that the cluster has room for.",
+    )
+    ray_cpus: float = Field(1.0, gt=0, description="Processors of one such actor.")
+    ray_gpus: float = Field(
+        0.0, ge=0, description="GPUs of one such actor; a fraction shares one between several."
+    )
+    ray_start_s: float = Field(
+        300.0, gt=0, description="Longest wait for the first such actor to be ready, in seconds."
+    )
     commit_every_images: int = Field(
         4096, ge=1, description="Most newly embedded photos between two commits of a run."
     )
@@ -240,6 +294,7 @@ class Settings(BaseSettings):
         "keys_file",
         "client_key",
         "session_secret",
+        "storage_options",
         mode="before",
     )
     @classmethod
@@ -255,6 +310,36 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("image_dir", mode="before")
+    @classmethod
+    def _place(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if value.startswith("file://"):
+            return Path(value.removeprefix("file://"))
+        return value.rstrip("/") if "://" in value else Path(value)
+
+    @field_validator("storage_options")
+    @classmethod
+    def _json_object(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not isinstance(_json_or_none(value.get_secret_value()), dict):
+            raise ValueError("must be a JSON object")
+        return value
+
+    @field_validator("ray_address")
+    @classmethod
+    def _cluster(cls, value: str) -> str:
+        if value not in {"", "auto", "local"} and ":" not in value:
+            raise ValueError("must be empty, `auto`, `local`, `ray://host:port` or `host:port`")
+        return value
+
+    @field_validator("image_redirect")
+    @classmethod
+    def _redirect(cls, value: str) -> str:
+        if value not in {"", "signed"} and not value.startswith(("http://", "https://", "/")):
+            raise ValueError("must be empty, `signed` or a URL")
+        return value
+
     @field_validator("schedule", "verify_schedule")
     @classmethod
     def _cron(cls, value: str) -> str:
@@ -264,12 +349,25 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _store_outside_images(self) -> Self:
+        if isinstance(self.image_dir, str):
+            return self
+        if self.image_redirect == "signed":
+            raise ValueError(
+                "LOOKALIKE_IMAGE_REDIRECT=signed wants LOOKALIKE_IMAGE_DIR to be object storage."
+            )
         if self.store_dir.resolve().is_relative_to(self.image_dir.resolve()):
             raise ValueError(
                 f"LOOKALIKE_STORE_DIR ({self.store_dir}) must not lie inside "
                 f"LOOKALIKE_IMAGE_DIR ({self.image_dir})."
             )
         return self
+
+    @property
+    def storage(self) -> dict[str, Any]:
+        """fsspec's options for object storage."""
+        chosen = self.storage_options
+        found: dict[str, Any] = json.loads(chosen.get_secret_value()) if chosen else {}
+        return found
 
     @property
     def max_upload_bytes(self) -> int:

@@ -57,6 +57,10 @@ def run(
     batch_size: Annotated[
         int | None, typer.Option(min=1, max=1024, help="Pictures per forward pass.")
     ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(help="Ray cluster that embeds: ray://host:10001, host:6379, auto or local."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring the store in step with the folder, once."""
@@ -67,7 +71,7 @@ def run(
     from ingest.display import progress_bar, show_run
     from ingest.runner import run_now
 
-    settings = _start()
+    settings = _start(ray_address=on)
     options = RunOptions(
         force_full=force_full,
         verify=verify,
@@ -165,14 +169,18 @@ def watch(
     debounce_s: Annotated[
         float, typer.Option(min=0.05, help="How long the folder must rest first, in seconds.")
     ] = 1.6,
+    interval_s: Annotated[
+        float,
+        typer.Option(min=1, help="How often object storage, which has no events, is listed."),
+    ] = 60.0,
 ) -> None:
-    """Follow the folder's events until stopped."""
+    """Follow the folder's events until stopped; list object storage at an interval."""
     from rich.console import Console
 
     from ingest.watch import watch_folder
 
     console = Console()
-    for done in watch_folder(_start(), _stop_on_signals(), debounce_s):
+    for done in watch_folder(_start(), _stop_on_signals(), debounce_s, interval_s):
         counters = done.counters
         console.print(
             f"run {done.id} {done.state}: new {counters.new + counters.revived}, edited "
@@ -206,12 +214,12 @@ def main() -> None:
         sys.exit(_EXIT_OF_ERROR.get(error.code, FAILED))
 
 
-def _start(*, logs: bool = False) -> Settings:
+def _start(*, logs: bool = False, ray_address: str | None = None) -> Settings:
     """Read the settings; `logs` for the long-lived commands, whose log is all they show."""
     from core.logs import configure_logs
     from core.settings import Settings
 
-    settings = Settings.load()
+    settings = Settings.load(**({} if ray_address is None else {"ray_address": ray_address}))
     configure_logs(settings, quiet=not logs)
     return settings
 

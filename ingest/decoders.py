@@ -151,8 +151,11 @@ class DecoderPool:
             failure = Failure(
                 DecoderCrashedError.code, f"The decoder broke on this file: {error!r}."
             )
-        found = hash_file(self._root, path, is_item=True)
+        found = self._found(path)
         return ReadFile(found.stat, found.racy, found.md5, found.size, failure=failure)
+
+    def _found(self, path: str) -> ReadFile:
+        return hash_file(self._root, path, is_item=True)
 
 
 def _prepare_in_turn(

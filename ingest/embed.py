@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from core.vision.embedder import Embedder
     from ingest.decoders import DecoderPool
-    from ingest.progress import Progress
+    from ingest.progress import Ticker
 
 _BATCHES_AHEAD: Final = 4
 
@@ -46,7 +46,7 @@ def embed_files(
     pool: DecoderPool,
     embedder: Embedder,
     batch_size: int,
-    progress: Progress,
+    progress: Ticker,
 ) -> Iterator[Embedded]:
     """Embed photos in batches; a photo that fails is yielded with its failure."""
     window = max(_BATCHES_AHEAD * batch_size // MOST_TOGETHER, 2 * pool.workers)
@@ -70,7 +70,7 @@ def embed_files(
         yield from _embed(waiting, embedder, batch_size, progress)
 
 
-def _without_model(task: Task, read: ReadFile, progress: Progress) -> Embedded:
+def _without_model(task: Task, read: ReadFile, progress: Ticker) -> Embedded:
     """A photo that failed, or that the decoding process has embedded."""
     if read.vectors is None:
         return Embedded(task, read, None)
@@ -80,7 +80,7 @@ def _without_model(task: Task, read: ReadFile, progress: Progress) -> Embedded:
 
 
 def _embed(
-    waiting: list[tuple[Task, ReadFile]], embedder: Embedder, batch_size: int, progress: Progress
+    waiting: list[tuple[Task, ReadFile]], embedder: Embedder, batch_size: int, progress: Ticker
 ) -> Iterator[Embedded]:
     pixels = np.concatenate([read.pixels for _, read in waiting if read.pixels is not None])
     with progress.stage("embed"):

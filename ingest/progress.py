@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from core.errors import RunCancelledError
 from core.records import RunCounters
@@ -13,11 +13,24 @@ from core.records import RunCounters
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from core.records import Run
     from core.store.runs import RunLog
 
 _SHOW_EVERY_S: Final = 0.5
+
+
+class Ticker(Protocol):
+    """What takes count and time of single steps."""
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Raise one counter."""
+        ...
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """Add the time spent inside to a stage."""
+        ...
 
 
 class Progress:

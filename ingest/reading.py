@@ -19,7 +19,7 @@ import numpy as np
 
 from core.errors import ImageError, ImageTooLargeError, UnreadableFileError
 from core.folder.walk import file_stat
-from core.records import STILL
+from core.records import STILL, FileStat
 from core.vision.decode import (
     IMAGE_SUFFIXES,
     MAGIC_BYTES,
@@ -33,7 +33,6 @@ from core.vision.video import VideoSampling, looks_like_video, promises_video, s
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from core.records import FileStat
     from core.vision.models import ModelSource
     from core.vision.preprocessing import Preprocessing
 
@@ -41,6 +40,10 @@ _CHUNK_BYTES: Final = 1 << 20
 _RACY_NS: Final = 20_000_000
 """A file this young may be edited again within one tick of the file system's clock, leaving its
 stat as it was; it is hashed once more at the next run."""
+
+
+UNSEEN: Final = FileStat(0, 0, 0)
+"""The stat of an object that could not be fetched where its listing is not at hand."""
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from core.records import ItemState
 from core.store.commit import FailedFile, IndexedFile, MovedFile, PassedOverFile
 from ingest.embed import Task
-from ingest.reading import hash_file
+from ingest.reading import UNSEEN
 from ingest.survey import may_be_moved
 
 if TYPE_CHECKING:
@@ -21,13 +19,11 @@ if TYPE_CHECKING:
     from core.records import KnownFile
     from core.store.catalog import Catalog
     from ingest.embed import Embedded
+    from ingest.photos import Photos
     from ingest.progress import Progress
     from ingest.publish import Publisher
     from ingest.reading import ReadFile
     from ingest.survey import Survey
-
-_CHUNK: Final = 256  # files hashed together, so that the catalog is asked once for all
-_HASH_THREADS: Final = 4
 
 
 @dataclass(frozen=True)
@@ -47,14 +43,14 @@ class Resolver:
         publisher: Publisher,
         progress: Progress,
         *,
-        root: str,
+        photos: Photos,
         space_id: int,
         force: bool,
     ) -> None:
         self._catalog = catalog
         self._publisher = publisher
         self._progress = progress
-        self._root = root
+        self._photos = photos
         self._space_id = space_id
         self._force = force
         self._gone: dict[bytes, list[KnownFile]] = {}
@@ -69,13 +65,14 @@ class Resolver:
         for known in survey.vanished if survey.complete else ():
             if known.md5 is not None:
                 self._gone.setdefault(known.md5, []).append(known)
-        suspects = iter(survey.suspects)
-        with ThreadPoolExecutor(_HASH_THREADS) as threads:
-            while chunk := list(islice(suspects, _CHUNK)):
-                with self._progress.stage("hash"):
-                    reads = list(threads.map(self._hash, chunk))
-                yield from self._settle(list(zip(chunk, reads, strict=True)))
-                yield from self._requeued()
+        chunks = self._photos.hashed(survey.suspects, self._known)
+        while True:
+            with self._progress.stage("hash"):
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            yield from self._settle(chunk)
+            yield from self._requeued()
 
     def leftovers(self) -> Iterator[Task]:
         """Photos whose content changed between hashing and decoding, and left others waiting."""
@@ -105,10 +102,9 @@ class Resolver:
             return []
         return [known for known in survey.vanished if known.item_id not in self._moved]
 
-    def _hash(self, suspect: Suspect) -> ReadFile:
-        known = suspect.known
-        is_item = known is not None and known.item_id is not None
-        return hash_file(self._root, suspect.seen.path, is_item=is_item)
+    def _known(self, md5s: set[bytes]) -> set[bytes]:
+        """Which contents can be settled by their MD5 alone."""
+        return self._embedded(md5s) | (md5s & self._gone.keys())
 
     def _settle(self, chunk: list[tuple[Suspect, ReadFile]]) -> Iterator[Task]:
         have = self._embedded({read.md5 for _, read in chunk if read.md5 is not None})
@@ -185,6 +181,8 @@ class Resolver:
         if read.stat is None:
             self._progress.count("settled")
             return
+        if read.stat == UNSEEN:
+            read = replace(read, stat=suspect.seen.stat)
         if read.failure is None and read.md5 is not None:
             self._index(suspect, read, read.md5)
         else:

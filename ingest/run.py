@@ -8,47 +8,48 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from core.errors import LookalikeError, MetadataError, RunCancelledError, StoreModelError
-from core.folder.metadata import Metadata, find_metadata, read_metadata
+from core.errors import LookalikeError, RunCancelledError
 from core.records import RunState, SpaceState
-from core.store.commit import Commit
+from core.source.local import LocalFolder
+from core.source.opening import open_source
 from core.store.runs import Outcome
-from core.vision.decode import DecodeLimits
-from core.vision.models import ModelSource
-from core.vision.video import VideoSampling
 from ingest import maintain
-from ingest.decoders import DecoderLimits, DecoderPool
-from ingest.embed import embed_files
+from ingest.engine import LocalEngine, check_fingerprint
+from ingest.photos import FolderPhotos
+from ingest.product_data import ProductData
 from ingest.progress import Progress
 from ingest.publish import Publisher
-from ingest.reading import Preparation
 from ingest.resolve import Resolver
 from ingest.survey import (
     RemovalGuard,
     Survey,
     check_guard,
     check_marker,
-    root_identity,
-    survey_folder,
+    survey_photos,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from core.folder.metadata import Metadata
     from core.records import Run, RunCounters, Space
     from core.settings import Settings
+    from core.source.contract import ImageSource
+    from core.source.objects import ObjectStore
     from core.store.catalog import Catalog
+    from ingest.embed import Task
+    from ingest.engine import Engine
     from ingest.model import RunModel
+    from ingest.photos import Photos
 
 logger = logging.getLogger(__name__)
 
 _ROOT_NOTE = "image_root"
-_METADATA_NOTE = "metadata_version"
-_UNREADABLE = "unreadable"
 
 
 @dataclass
@@ -62,6 +63,9 @@ class IngestRun:
     stop: threading.Event = field(default_factory=threading.Event)
     show: Callable[[RunCounters], None] | None = None
     warnings: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._product_data = ProductData(self.settings, self.catalog, self.warnings)
 
     def execute(self) -> Run:
         """Do the run and close its row; whatever goes wrong, the row says what."""
@@ -94,40 +98,61 @@ class IngestRun:
         return run
 
     def _work(self, progress: Progress) -> None:
-        settings, catalog, options = self.settings, self.catalog, self.run.options
+        settings, catalog = self.settings, self.catalog
+        source = open_source(settings)
         space = catalog.ensure_space(self.model.identity(catalog))
         maintain.collect_orphans(catalog)
         self.warnings += maintain.mark_damaged(catalog)
         if settings.require_root_marker:
-            check_marker(settings.image_dir)
-        metadata = self._read_metadata()
+            check_marker(source)
+        with closing(self._photos(source)) as photos:
+            survey, metadata = self._survey(source, photos, space, progress)
+            self._settle(survey, photos, space, metadata, progress)
+        if space.state is not SpaceState.LIVE:
+            space = self._go_live(survey, space)
+        if metadata is not None:
+            self._product_data.take_over(space, metadata)
+        catalog.set_note(_ROOT_NOTE, source.identity())
+        with progress.stage("housekeeping"):
+            maintain.drop_damaged(catalog)
+            maintain.merge_segments(catalog, space)
+            maintain.drop_retired(catalog)
+            maintain.save_index(catalog, space, settings.exact_index_items)
+
+    def _photos(self, source: LocalFolder | ObjectStore) -> Photos:
+        if isinstance(source, LocalFolder):
+            return FolderPhotos(source)
+        from ingest.object_photos import ObjectPhotos, Trust  # noqa: PLC0415  # only for a bucket
+
+        trust = Trust.ALWAYS if self.settings.ray_address else Trust.KNOWN
+        if self.run.options.verify or self.run.options.force_full:
+            trust = Trust.NEVER
+        return ObjectPhotos(source, self.settings, trust)
+
+    def _survey(
+        self, source: ImageSource, photos: Photos, space: Space, progress: Progress
+    ) -> tuple[Survey, Metadata | None]:
+        """What is to be done, and the product data it is done with; the guard has agreed to it."""
+        settings, options = self.settings, self.run.options
+        listing = source.walk()
         with progress.stage("walk"):
-            survey = survey_folder(
-                settings.image_dir,
+            survey = survey_photos(
+                listing,
                 settings.store_dir,
                 space.id,
                 progress,
                 verify=options.verify or options.force_full,
             )
         self._warn_unlisted(survey)
+        metadata = self._product_data.read(source, listing, needed=len(survey.suspects) > 0)
         if not options.allow_mass_removal:
             guard = RemovalGuard(
                 settings.removal_guard_share,
                 settings.removal_guard_items,
-                str(catalog.get_note(_ROOT_NOTE) or ""),
+                str(self.catalog.get_note(_ROOT_NOTE) or ""),
             )
-            check_guard(survey, guard, settings.image_dir)
-        self._settle(survey, space, metadata, progress)
-        if space.state is not SpaceState.LIVE:
-            space = self._go_live(survey, space)
-        if metadata is not None:
-            self._label(space, metadata)
-        catalog.set_note(_ROOT_NOTE, root_identity(settings.image_dir))
-        with progress.stage("housekeeping"):
-            maintain.drop_damaged(catalog)
-            maintain.merge_segments(catalog, space)
-            maintain.drop_retired(catalog)
-            maintain.save_index(catalog, space, settings.exact_index_items)
+            check_guard(survey, guard, source, photos)
+        return survey, metadata
 
     def _go_live(self, survey: Survey, space: Space) -> Space:
         """Let the space answer, unless photos that the old one finds could not be looked at."""
@@ -139,7 +164,12 @@ class IngestRun:
         return space
 
     def _settle(
-        self, survey: Survey, space: Space, metadata: Metadata | None, progress: Progress
+        self,
+        survey: Survey,
+        photos: Photos,
+        space: Space,
+        metadata: Metadata | None,
+        progress: Progress,
     ) -> None:
         publisher = Publisher(
             self.catalog,
@@ -152,12 +182,12 @@ class IngestRun:
             self.catalog,
             publisher,
             progress,
-            root=str(self.settings.image_dir),
+            photos=photos,
             space_id=space.id,
             force=self.run.options.force_full,
         )
         try:
-            self._embed(survey, resolver, publisher, space, progress)
+            self._embed(resolver.tasks(survey), photos, resolver, publisher, space, progress)
         except (RunCancelledError, KeyboardInterrupt):
             publisher.flush()  # what has been embedded is not lost to a stop
             raise
@@ -173,35 +203,20 @@ class IngestRun:
 
     def _embed(
         self,
-        survey: Survey,
+        tasks: Iterator[Task],
+        photos: Photos,
         resolver: Resolver,
         publisher: Publisher,
         space: Space,
         progress: Progress,
     ) -> None:
-        tasks = resolver.tasks(survey)
         first = next(tasks, None)
         if first is None:
             return  # nothing needs the model, so it is never loaded
-        with progress.stage("load_model"):
-            embedder = self.model.embedder(self.catalog)
-        if embedder.fingerprint != space.fingerprint:
-            raise StoreModelError(
-                f"{embedder.spec} loaded with other weights than its file had a moment ago; run "
-                "again once LOOKALIKE_MODEL_WEIGHTS has settled."
-            )
-        batch_size = self.run.options.batch_size or self.settings.batch_size
-        how = Preparation(
-            embedder.preprocessing,
-            DecodeLimits.for_catalogue(self.settings),
-            VideoSampling.from_settings(self.settings),
-            ModelSource.from_settings(self.settings) if embedder.light else None,
-        )
-        bounds = DecoderLimits.from_settings(self.settings)
-        with DecoderPool(str(self.settings.image_dir), how, bounds) as pool:
+        with self._engine(photos, space, progress) as engine:
             todo = chain([first], tasks)
             while True:
-                for embedded in embed_files(todo, pool, embedder, batch_size, progress):
+                for embedded in engine.embed(todo):
                     resolver.take(embedded)
                     with progress.stage("commit"):
                         publisher.settle()
@@ -211,33 +226,16 @@ class IngestRun:
                     break
                 todo = chain(again)
 
-    def _read_metadata(self) -> Metadata | None:
-        """The shop's product data; None: unreadable, so that what was known before stays."""
-        try:
-            path = find_metadata(self.settings.image_dir, self.settings.metadata)
-            metadata = read_metadata(path)
-        except MetadataError as error:
-            self.warnings.append(f"{error} What was known before stays.")
-            # Photos that come meanwhile are labelled once the file can be read again.
-            self.catalog.set_note(_METADATA_NOTE, _UNREADABLE)
-            return None
-        self.warnings += metadata.warnings
-        return metadata
+    def _engine(self, photos: Photos, space: Space, progress: Progress) -> Engine:
+        batch_size = self.run.options.batch_size or self.settings.batch_size
+        if self.settings.ray_address:
+            from ingest.ray_engine import RayEngine  # noqa: PLC0415  # only where there is a cluster
 
-    def _label(self, space: Space, metadata: Metadata) -> None:
-        """Take changed product data over for every item, without embedding anything."""
-        if (self.catalog.get_note(_METADATA_NOTE) or "") == metadata.version:
-            return
-        paths = self.catalog.item_paths()
-        known = set(paths)
-        self.catalog.publish(space, Commit(labels=[metadata.label(path) for path in paths]))
-        unknown = [path for path in metadata.labels if path not in known]
-        if unknown:
-            shown = ", ".join(unknown[:3])
-            self.warnings.append(
-                f"The product data describes {len(unknown)} photos that are not there: {shown}."
-            )
-        self.catalog.set_note(_METADATA_NOTE, metadata.version)
+            return RayEngine(self.settings, space.fingerprint, batch_size, progress)
+        with progress.stage("load_model"):
+            embedder = self.model.embedder(self.catalog)
+        check_fingerprint(embedder.spec, embedder.fingerprint, space.fingerprint)
+        return LocalEngine(self.settings, photos, embedder, batch_size, progress)
 
     def _warn_unlisted(self, survey: Survey) -> None:
         if survey.unlisted:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from core.errors import MassRemovalError, SourceError
 from core.folder.changes import Suspect, Vanished, compare
-from core.folder.walk import Walk
 from core.records import ItemState
 from core.store.catalog import Catalog
-from ingest.reading import hash_file
 from ingest.spool import Spool
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from core.records import KnownFile
+    from core.source.contract import ImageSource, Listing
+    from ingest.photos import Photos
     from ingest.progress import Progress
 
 
@@ -44,27 +43,17 @@ _CHECK_EVERY: Final = 256  # files between two looks at the clock
 ROOT_MARKER: Final = ".lookalike-root"
 
 
-def check_marker(image_dir: Path) -> None:
+def check_marker(source: ImageSource) -> None:
     """Refuse a folder without the marker that its owner put there.
 
     Raises:
         SourceError: it is missing, as in a mount point with nothing mounted on it.
     """
-    if not (image_dir / ROOT_MARKER).exists():
+    if not source.holds(ROOT_MARKER):
         raise SourceError(
-            f"{image_dir} holds no {ROOT_MARKER}, which LOOKALIKE_REQUIRE_ROOT_MARKER asks for. Is "
-            "it mounted? Nothing was changed."
+            f"{source.name} holds no {ROOT_MARKER}, which LOOKALIKE_REQUIRE_ROOT_MARKER asks for. "
+            "Is it mounted? Nothing was changed."
         )
-
-
-def root_identity(image_dir: Path) -> str:
-    """What differs between a mount point and the disk mounted on it.
-
-    Raises:
-        OSError: the folder is not there.
-    """
-    found = image_dir.stat()
-    return f"{found.st_dev}:{found.st_ino}"
 
 
 @dataclass(frozen=True)
@@ -73,28 +62,27 @@ class RemovalGuard:
 
     share: float  # of the items
     at_least: int  # removals below this number are always allowed
-    last_root: str  # `root_identity` of the last run that succeeded; empty: there was none
+    last_root: str  # `ImageSource.identity` of the last run that succeeded; empty: there was none
 
     def refuses(self, removals: int, active: int) -> bool:
         """Whether this many of `active` items are too many."""
         return removals >= self.at_least and removals > self.share * active
 
 
-def survey_folder(
-    image_dir: Path, store_dir: Path, space_id: int, progress: Progress, *, verify: bool
+def survey_photos(
+    listing: Listing, store_dir: Path, space_id: int, progress: Progress, *, verify: bool
 ) -> Survey:
-    """Walk the folder beside the catalog; opens no file.
+    """List the photos beside the catalog; opens none.
 
     Raises:
         SourceError: the folder cannot be listed at all.
     """
     found = Survey()
-    walk = Walk(image_dir)
     # A connection of its own: the comparison reads one state while progress is written.
     reader = Catalog(store_dir)
     try:
         with closing(reader.known_files(space_id)) as files:
-            for place, change in enumerate(compare(files, walk, verify=verify)):
+            for place, change in enumerate(compare(files, listing, verify=verify)):
                 if place % _CHECK_EVERY == 0:
                     progress.check()
                 known = change.known
@@ -108,7 +96,7 @@ def survey_folder(
                     found.suspects.append(change)
     finally:
         reader.close()
-    found.unlisted = walk.unlisted
+    found.unlisted = listing.unlisted
     progress.count("planned", len(found.suspects))
     return found
 
@@ -128,7 +116,7 @@ _ALLOWED: Final = (
 )
 
 
-def check_guard(survey: Survey, guard: RemovalGuard, image_dir: Path) -> None:
+def check_guard(survey: Survey, guard: RemovalGuard, source: ImageSource, photos: Photos) -> None:
     """Stop a run that would remove too much.
 
     Raises:
@@ -137,18 +125,18 @@ def check_guard(survey: Survey, guard: RemovalGuard, image_dir: Path) -> None:
     if not survey.complete:
         return  # such a run removes nothing
     removals = len(survey.vanished)
-    if removals and survey.empty and guard.last_root not in ("", root_identity(image_dir)):
+    if removals and survey.empty and guard.last_root not in ("", source.identity()):
         raise MassRemovalError(
-            f"{image_dir} is empty and not the folder of the last run: is it mounted? If its "
+            f"{source.name} is empty and not the folder of the last run: is it mounted? If its "
             f"{removals} items are meant to go: {_ALLOWED} Nothing was removed."
         )
     if guard.refuses(removals, survey.active):
         # Renaming a folder makes every path vanish, but its photos come up under other names.
-        removals -= _count_moves(survey, str(image_dir))
+        removals -= _count_moves(survey, photos)
     if guard.refuses(removals, survey.active):
         raise MassRemovalError(
             f"The run would remove {removals} of {survey.active} items, more than "
-            f"{guard.share:.0%} (LOOKALIKE_REMOVAL_GUARD_SHARE). Is {image_dir} mounted and "
+            f"{guard.share:.0%} (LOOKALIKE_REMOVAL_GUARD_SHARE). Is {source.name} mounted and "
             f"complete? If they are meant to go: {_ALLOWED} Nothing was removed."
         )
 
@@ -158,17 +146,17 @@ def may_be_moved(known: KnownFile | None) -> bool:
     return known is None or known.state not in _ACTIVE
 
 
-def _count_moves(survey: Survey, root: str) -> int:
+def _count_moves(survey: Survey, photos: Photos) -> int:
     gone = Counter(known.md5 for known in survey.vanished if known.md5)
     sizes = {known.stat.size for known in survey.vanished}
     moves = 0
     candidates = (
-        suspect.seen.path
+        suspect
         for suspect in survey.suspects
         if may_be_moved(suspect.known) and suspect.seen.stat.size in sizes
     )
-    with ThreadPoolExecutor() as threads:
-        for read in threads.map(lambda path: hash_file(root, path, is_item=False), candidates):
+    for chunk in photos.hashed(candidates, lambda md5s: md5s & gone.keys()):
+        for _, read in chunk:
             if read.md5 is not None and gone[read.md5] > 0:
                 gone[read.md5] -= 1
                 moves += 1

@@ -18,13 +18,14 @@ from service.describer import Describer
 from service.duplicates import DuplicateFinder
 from service.embeddings import EmbeddingMaker
 from service.fetch import Fetcher, FetchLimits
+from service.folder_status import FolderWatch
 from service.labels import read_labels
 from service.looking import Looker
 from service.metrics import Metrics
 from service.pace import PaceMeter
 from service.pair_model import PairModel
 from service.pairs import PairScorer
-from service.pictures import Pictures
+from service.pictures import Pictures, open_pictures
 from service.query import QueryMaker
 from service.references import References
 from service.run_desk import RunDesk
@@ -63,6 +64,7 @@ class Collaborators:
     desk: RunDesk
     metrics: Metrics
     pace: PaceMeter  # of the run going on
+    folder: FolderWatch
     duplicates: DuplicateFinder
     supervisor: Supervisor | None  # of the ingest daemon; None: it runs elsewhere
 
@@ -86,7 +88,7 @@ class Collaborators:
         references = References(settings, fetcher, workers)
         looker = Looker(settings, batcher, workers, metrics)
         zero_shot = ZeroShot(read_labels(settings.labels), batcher)
-        pictures = Pictures(settings, catalog)
+        pictures = open_pictures(settings, catalog)
         pairs = PairScorer(settings, pair_model, references, catalog, workers)
         return cls(
             settings=settings,
@@ -107,6 +109,7 @@ class Collaborators:
             desk=RunDesk(catalog, keeper, supervises=supervisor is not None),
             metrics=metrics,
             pace=PaceMeter(),
+            folder=FolderWatch(settings),
             duplicates=DuplicateFinder(),
             supervisor=supervisor,
         )
@@ -143,6 +146,7 @@ class Collaborators:
         self.pair_model.stop()
         self.batcher.stop()
         self.keeper.stop()
+        self.pictures.close()
         self.workers.shutdown(cancel_futures=True)
         self.catalog.close()
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from core.folder.changes import Change, Suspect, Unchanged, compare
-from core.folder.walk import Walk
 from core.records import KnownFile, RunState
+from core.source.local import LocalFolder
+from core.source.opening import open_source
 from core.store.catalog import Catalog
 from core.store.database import CATALOG_FILE
 from core.vision.decode import IMAGE_SUFFIXES
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from core.settings import Settings
+    from core.source.contract import ImageSource, Listing
+
+
+_STANDS_S: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -34,16 +41,50 @@ class FolderStatus:
     last_update: datetime | None  # local time of the last successful run's end
 
 
-def read_status(settings: Settings) -> FolderStatus:
-    """Compare folder and catalog, on a connection of its own; opens no picture, writes nothing.
+class FolderWatch:
+    """Tells how folder and catalog differ.
 
-    Raises:
-        SourceError: the image folder cannot be listed.
+    A folder is walked each time. Listing a bucket takes long and is paid for, so what was found
+    there stands for a while, or until a run has ended.
     """
-    catalog = Catalog(settings.store_dir)
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._found: FolderStatus | None = None
+        self._found_at = 0.0  # seconds of the monotonic clock
+        self._found_after: int | None = None  # the last run then
+
+    def read(self) -> FolderStatus:
+        """Compare folder and catalog; opens no picture, writes nothing.
+
+        Raises:
+            SourceError: the photos cannot be listed.
+            SettingsError: no library at hand speaks the protocol of LOOKALIKE_IMAGE_DIR.
+        """
+        source = open_source(self._settings)
+        if isinstance(source, LocalFolder):
+            return _read(self._settings, source)
+        with self._lock:  # whoever comes meanwhile gets what the first one finds
+            after = _last_ended_run(self._settings)
+            old = time.monotonic() - self._found_at > _STANDS_S
+            if self._found is None or old or after != self._found_after:
+                self._found = _read(self._settings, source)
+                self._found_at, self._found_after = time.monotonic(), after
+            return self._found
+
+
+def _last_ended_run(settings: Settings) -> int | None:
+    with closing(Catalog(settings.store_dir)) as catalog:
+        runs, _ = catalog.runs.latest(5)
+        return next((run.id for run in runs if run.state.finished), None)
+
+
+def _read(settings: Settings, source: ImageSource) -> FolderStatus:
+    catalog = Catalog(settings.store_dir)  # a connection of its own
     try:
         space = catalog.live_space()
-        walk = Walk(settings.image_dir)
+        walk = source.walk()
         with closing(catalog.known_files(space.id if space else None)) as files:
             counts = _count(files, walk)
         if not walk.complete:
@@ -59,7 +100,7 @@ def read_status(settings: Settings) -> FolderStatus:
         catalog.close()
 
 
-def _count(files: Iterable[KnownFile], walk: Walk) -> dict[str, int]:
+def _count(files: Iterable[KnownFile], walk: Listing) -> dict[str, int]:
     # A file that was young when it was read is hashed again by the next run, to be safe; it counts
     # as dealt with all the same.
     known = (file._replace(suspect=False) for file in files)

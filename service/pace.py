@@ -19,10 +19,20 @@ _COUNTED: Final = {
     "hash": "hashed",
     "wait_decode": "embedded",
     "embed": "embedded",
+    "ray": "embedded",
 }
 """Stage -> the counter that says how many files it took."""
 
-_ORDER: Final = ("load_model", "walk", "hash", "wait_decode", "embed", "commit", "housekeeping")
+_ORDER: Final = (
+    "load_model",
+    "walk",
+    "hash",
+    "wait_decode",
+    "embed",
+    "ray",
+    "commit",
+    "housekeeping",
+)
 
 
 @dataclass(frozen=True)

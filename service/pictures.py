@@ -8,11 +8,14 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
+from urllib.parse import quote
 
 from PIL import Image
 
 from core.errors import ImageError
 from core.records import ItemState
+from core.source.local import LocalFolder
+from core.source.opening import open_source
 from core.vision.decode import (
     MAGIC_BYTES,
     DecodeLimits,
@@ -27,10 +30,14 @@ from service.stripped.strip import strip
 from service.thumbnails import ThumbnailCache
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from core.records import Item
     from core.settings import Settings
     from core.store.catalog import Catalog
 
 THUMBNAIL_TYPE: Final = "image/jpeg"
+SIGNED_S: Final = 600  # how long a signed URL holds, in seconds
 _QUALITY: Final = 85  # of thumbnails, on JPEG's scale to 100
 
 _TIFF: Final = "image/tiff"
@@ -79,8 +86,11 @@ class Original:
 class Pictures:
     """Gives pictures that the catalog knows, from inside the image folder only."""
 
-    def __init__(self, settings: Settings, catalog: Catalog) -> None:
-        self._root = os.path.realpath(settings.image_dir)
+    finders: Executor | None = None  # whose threads `find` is to be called in; None: any
+
+    def __init__(self, settings: Settings, catalog: Catalog, root: str) -> None:
+        self._root = root  # resolved
+        self._redirect = settings.image_redirect
         self._limits = DecodeLimits.for_catalogue(settings)
         self._catalog = catalog
         self._thumbnails = ThumbnailCache(int(settings.thumbnail_cache_mb * 1_000_000))
@@ -91,13 +101,7 @@ class Pictures:
         Raises:
             PictureNotFoundError: there is no such picture.
         """
-        item = self._catalog.find_item(path)
-        if item is None or item.state is ItemState.MISSING:
-            raise PictureNotFoundError
-        try:
-            file = os.path.realpath(os.path.join(self._root, path))
-        except (OSError, ValueError) as error:  # taken away this moment; a NUL inside
-            raise PictureNotFoundError from error
+        file = self._locate(self._item(path))
         with open_inside(self._root, file) as opened:
             found = os.fstat(opened.fileno())
             head = opened.read(MAGIC_BYTES)
@@ -108,6 +112,38 @@ class Pictures:
         else:
             raise PictureNotFoundError("The file holds no picture.")
         return Original(self._root, file, kind, found)
+
+    def elsewhere(self, path: str) -> str | None:
+        """Where a whole picture is fetched from, if not here.
+
+        Raises:
+            PictureNotFoundError: there is no such picture.
+            SourceError: the object storage's library cannot sign a URL.
+        """
+        if not self._redirect:
+            return None
+        item = self._item(path)
+        if self._redirect == "signed":
+            return self._signed_url(item.path, SIGNED_S)
+        return f"{self._redirect.rstrip('/')}/{quote(os.fsencode(item.path))}"
+
+    def close(self) -> None:
+        """Give back what is held beside memory."""
+
+    def _item(self, path: str) -> Item:
+        item = self._catalog.find_item(path)
+        if item is None or item.state is ItemState.MISSING:
+            raise PictureNotFoundError
+        return item
+
+    def _locate(self, item: Item) -> str:
+        try:
+            return os.path.realpath(os.path.join(self._root, item.path))
+        except (OSError, ValueError) as error:  # taken away this moment; a NUL inside
+            raise PictureNotFoundError from error
+
+    def _signed_url(self, path: str, lasts_s: int) -> str | None:  # noqa: ARG002  # see ObjectPictures
+        return None
 
     def rendered(self, original: Original, size: int | None, at_ms: int) -> bytes:
         """The picture upright and at most `size` pixels wide and high, as JPEG.
@@ -164,6 +200,20 @@ class Pictures:
                 return decode_image(file.read(), self._limits)
         except (OSError, ImageError) as error:
             raise PictureNotFoundError(f"There is no picture to show: {error}") from error
+
+
+def open_pictures(settings: Settings, catalog: Catalog) -> Pictures:
+    """The pictures of the place that LOOKALIKE_IMAGE_DIR names.
+
+    Raises:
+        SettingsError: no library at hand speaks its protocol.
+    """
+    source = open_source(settings)
+    if isinstance(source, LocalFolder):
+        return Pictures(settings, catalog, os.path.realpath(source.root))
+    from service.object_pictures import ObjectPictures  # noqa: PLC0415  # which derives from these
+
+    return ObjectPictures(settings, catalog, source)
 
 
 def _encoded(image: Image.Image, kind: str, **options: int) -> bytes:

@@ -36,6 +36,7 @@ STATUSES: Final[Mapping[type[domain.LookalikeError], int]] = {
     domain.UnusableVectorError: 422,
     domain.StoreError: 503,
     domain.SourceError: 503,
+    domain.ClusterError: 503,
     domain.BusyError: 409,
     domain.MassRemovalError: 409,
     domain.RunCancelledError: 409,

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from core.errors import SettingsError
+from core.source.local import LocalFolder
+from core.source.opening import open_source
 from service.app import create_app
 from service.guard.key_ring import KeyRing
 from service.guard.protocol import ConnectionLimits, protocol_of
@@ -40,13 +42,15 @@ def serve(settings: Settings, announce: Callable[[str], None], *, ingest: bool) 
     """Serve until told to stop; `announce` is given the URL once requests are answered.
 
     Raises:
-        SettingsError: the address cannot be had, or the image folder is missing.
+        SettingsError: the address cannot be had, the image folder is missing, or no library at
+            hand speaks the protocol of LOOKALIKE_IMAGE_DIR.
         ModelError: the model cannot be loaded.
         StoreError: the store cannot be used.
     """
     signal.signal(signal.SIGTERM, _leave)
     _give_memory_back()
-    if ingest and not settings.image_dir.is_dir():
+    source = open_source(settings)
+    if ingest and isinstance(source, LocalFolder) and not source.root.is_dir():
         raise SettingsError(
             f"LOOKALIKE_IMAGE_DIR={settings.image_dir} is not a folder. Create it, name another, "
             "or serve without ingesting (--no-ingest)."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import psutil
@@ -106,7 +107,7 @@ class StoreCollector(Collector):
         )
         settings = self._parts.settings
         for name, folder in (("store", settings.store_dir), ("images", settings.image_dir)):
-            if folder.exists():
+            if isinstance(folder, Path) and folder.exists():
                 free.add_metric((name,), psutil.disk_usage(str(folder)).free)
         yield free
         resident = psutil.Process().memory_info().rss

@@ -38,8 +38,8 @@ class Metadata:
         return found or Label(path, default_product(printable(path)), "{}")
 
 
-def find_metadata(image_dir: Path, setting: Path | None) -> Path | None:
-    """The metadata file, if there is one.
+def find_metadata(image_dir: Path | None, setting: Path | None) -> Path | None:
+    """The metadata file, if there is one; without an image folder only the setting names one.
 
     Raises:
         MetadataError: the one that LOOKALIKE_METADATA names is not there.
@@ -48,7 +48,7 @@ def find_metadata(image_dir: Path, setting: Path | None) -> Path | None:
         if not setting.is_file():
             raise MetadataError(f"LOOKALIKE_METADATA={setting} is no file.")
         return setting
-    candidates = (image_dir / name for name in _DEFAULT_NAMES)
+    candidates = (image_dir / name for name in _DEFAULT_NAMES) if image_dir else ()
     return next((path for path in candidates if path.is_file()), None)
 
 
@@ -62,13 +62,23 @@ def read_metadata(path: Path | None) -> Metadata:
         return Metadata("", {})
     try:
         data = path.read_bytes()
-        text = data.decode("utf-8-sig")
     except OSError as error:
         raise MetadataError(f"{path} cannot be read: {error.strerror or error}.") from error
+    return parse_metadata(str(path), data)
+
+
+def parse_metadata(path: str, data: bytes) -> Metadata:
+    """Take over a metadata file; `path` names it, and says by its suffix what it is.
+
+    Raises:
+        MetadataError: naming the file, the row and what is wrong; nothing is half taken over.
+    """
+    try:
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise MetadataError(f"{path}, line {line}: not UTF-8. Save the file as UTF-8.") from error
-    rows = _json_rows(path, text) if path.suffix.lower() == ".json" else _csv_rows(path, text)
+    rows = _json_rows(path, text) if path.lower().endswith(".json") else _csv_rows(path, text)
     labels: dict[str, Label] = {}
     doubled = list[str]()
     for number, row in rows:
@@ -80,7 +90,7 @@ def read_metadata(path: Path | None) -> Metadata:
     return Metadata(version, labels, _doubled_warning(path, doubled))
 
 
-def _csv_rows(path: Path, text: str) -> Iterable[tuple[str, dict[str, object]]]:
+def _csv_rows(path: str, text: str) -> Iterable[tuple[str, dict[str, object]]]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         columns = reader.fieldnames or []
@@ -99,7 +109,7 @@ def _csv_rows(path: Path, text: str) -> Iterable[tuple[str, dict[str, object]]]:
         raise MetadataError(f"{path}, line {reader.line_num}: {error}.") from error
 
 
-def _json_rows(path: Path, text: str) -> Iterable[tuple[str, dict[str, object]]]:
+def _json_rows(path: str, text: str) -> Iterable[tuple[str, dict[str, object]]]:
     try:
         rows = json.loads(text)
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, too
@@ -112,7 +122,7 @@ def _json_rows(path: Path, text: str) -> Iterable[tuple[str, dict[str, object]]]
         yield f"entry {number}", row
 
 
-def _label(path: Path, where: str, row: dict[str, object]) -> Label:
+def _label(path: str, where: str, row: dict[str, object]) -> Label:
     name = row.pop("path", None)
     if not isinstance(name, str) or not name.strip():
         raise MetadataError(f"{path}, {where}: `path` is empty.")
@@ -135,7 +145,7 @@ def _label(path: Path, where: str, row: dict[str, object]) -> Label:
     return label
 
 
-def _doubled_warning(path: Path, doubled: list[str]) -> tuple[str, ...]:
+def _doubled_warning(path: str, doubled: list[str]) -> tuple[str, ...]:
     if not doubled:
         return ()
     shown = ", ".join(doubled[:3])

@@ -4,11 +4,12 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
 
 from service.collaborators import Parts
 from service.names import path_of_url
 from service.picture_answer import send_parts
-from service.pictures import THUMBNAIL_TYPE
+from service.pictures import SIGNED_S, THUMBNAIL_TYPE
 from service.schemas.problem import problems
 
 router = APIRouter(prefix="/api/v1/images", tags=["items"])
@@ -18,9 +19,10 @@ router = APIRouter(prefix="/api/v1/images", tags=["items"])
     "/{path:path}",
     response_class=Response,
     responses={
-        **problems(image_not_found=404),
+        **problems(image_not_found=404, image_folder_unreadable=503),
         200: {"description": "The picture.", "content": {"image/*": {}}},
         206: {"description": "The part of it that `Range` asks for."},
+        307: {"description": "The picture lies elsewhere, see `LOOKALIKE_IMAGE_REDIRECT`."},
         304: {"description": "The picture named by `If-None-Match` is still the same."},
     },
 )
@@ -41,7 +43,14 @@ async def show_image(
     # The path is taken as it came: decoding it as UTF-8 would lose names that are not.
     path = path_of_url(request.scope["raw_path"])
     loop = asyncio.get_running_loop()
-    original = await loop.run_in_executor(parts.workers, parts.pictures.find, path)
+    finders = parts.pictures.finders or parts.workers
+    if size is None and at_ms is None:
+        elsewhere = await loop.run_in_executor(finders, parts.pictures.elsewhere, path)
+        if elsewhere is not None:
+            return RedirectResponse(
+                elsewhere, headers={"Cache-Control": f"max-age={SIGNED_S // 2}"}
+            )
+    original = await loop.run_in_executor(finders, parts.pictures.find, path)
     if original.is_video and size is not None and at_ms is None:
         at_ms = 0
     tag = f'"{original.tag}-{size or 0}-{at_ms or 0}"'

@@ -1,6 +1,7 @@
 """How everything is at a moment: what the operations page shows and follows."""
 
 import time
+from pathlib import Path
 from typing import Final
 
 import psutil
@@ -141,7 +142,7 @@ def _disks(parts: Collaborators) -> tuple[Disk, ...]:
     if settings.store_dir.exists():
         usage = psutil.disk_usage(str(settings.store_dir))
         found.append(Disk("store", "LOOKALIKE_STORE_DIR", usage.free, usage.total))
-    if settings.image_dir.exists():
+    if isinstance(settings.image_dir, Path) and settings.image_dir.exists():
         usage = psutil.disk_usage(str(settings.image_dir))
         found.append(Disk("images", "LOOKALIKE_IMAGE_DIR", usage.free, usage.total))
     return tuple(found)

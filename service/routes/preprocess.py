@@ -9,7 +9,6 @@ from fastapi.responses import JSONResponse
 from core.records import RunOptions
 from service.collaborators import Parts
 from service.disconnect import unless_gone
-from service.folder_status import read_status
 from service.routes.runs import accepted, run_answer
 from service.schemas.problem import problems
 from service.schemas.runs import FolderStatusAnswer, PreprocessAnswer, RunAnswer
@@ -43,6 +42,7 @@ async def run_options(
             run_interrupted=503,
             run_failed=500,
             image_folder_unreadable=503,
+            ray_cluster_unusable=503,
             model_load_failed=503,
             out_of_device_memory=503,
             io_error=503,
@@ -73,7 +73,7 @@ async def preprocess(
 @router.get("/status", responses=problems(image_folder_unreadable=503))
 def folder_status(parts: Parts) -> FolderStatusAnswer:
     """Compare the image folder with the catalogue by names and stats; nothing is written."""
-    status = read_status(parts.settings)
+    status = parts.folder.read()
     updated = status.last_update
     return FolderStatusAnswer(
         total_images=status.total,

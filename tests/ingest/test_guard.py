@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import MassRemovalError
 from core.folder.walk import Walk
-from ingest import survey
+from core.source import local
 from ingest.survey import RemovalGuard
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def test_what_could_not_be_listed_is_not_removed(
     shop.photo("open/c.png", seed=3)
     shop.write("locked/notes.txt", "no picture")
     shop.ingest()
-    monkeypatch.setattr(survey, "Walk", _HalfListed)
+    monkeypatch.setattr(local, "Walk", _HalfListed)
     (shop.images / "open/b.png").unlink()
     (shop.images / "open/c.png").rename(shop.images / "open/d.png")
     shop.photo("open/e.png", seed=5)
@@ -170,12 +170,12 @@ def test_a_model_change_waits_for_the_whole_folder(
     shop.photo("open/b.png", seed=2)
     shop.ingest()
     old = shop.snapshot().space
-    monkeypatch.setattr(survey, "Walk", _HalfListed)
+    monkeypatch.setattr(local, "Walk", _HalfListed)
     run = shop.ingest(shop.settings(model="other"))
     assert any("whole folder" in warning for warning in run.warnings)
     assert shop.snapshot().space == old
     assert shop.found((shop.images / "locked/a.png").read_bytes()) == {"locked/a.png"}
-    monkeypatch.setattr(survey, "Walk", Walk)
+    monkeypatch.setattr(local, "Walk", Walk)
     run = shop.ingest(shop.settings(model="other"))
     assert run.counters.embedded == 1
     space = shop.snapshot().space

@@ -12,7 +12,7 @@ import pytest
 
 from core.errors import RunCancelledError
 from core.records import RunState
-from ingest import reading, resolve
+from ingest import photos, reading
 from tests.shop import picture_bytes
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def after_hashing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 happen()
             return found
 
-        monkeypatch.setattr(resolve, "hash_file", hash_file)
+        monkeypatch.setattr(photos, "hash_file", hash_file)
 
     return arrange
 

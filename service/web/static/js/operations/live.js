@@ -5,7 +5,7 @@ import { ago, count, duration, plural } from "../format.js";
 
 const STAGES = {
   load_model: "Load the model", walk: "List the folder", hash: "Hash files", wait_decode: "Wait for decoded photos",
-  embed: "Embed photos", commit: "Write to the store", housekeeping: "Tidy up",
+  embed: "Embed photos", ray: "Wait for vectors from Ray", commit: "Write to the store", housekeeping: "Tidy up",
 };
 
 export function drawLive({ live, last_run: last }) {

@@ -1,0 +1,1 @@
+"""Where the photos are: a folder of this machine, or object storage."""
