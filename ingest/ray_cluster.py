@@ -6,8 +6,9 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -64,7 +65,9 @@ def joined(settings: Settings) -> Iterator[Any]:
                 "RAY_AUTH_TOKEN_PATH gives, the same on every node."
             ) from error
     try:
-        yield ray
+        # Ray tells of lost machines on stdout, where scripts read how the run went.
+        with redirect_stdout(sys.stderr):
+            yield ray
     finally:
         ray.shutdown()
 

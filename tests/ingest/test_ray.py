@@ -105,7 +105,10 @@ def test_a_run_on_ray_gives_what_a_run_here_gives(
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_machine_lost_in_the_middle_costs_only_repeated_work(
-    shop: Shop, make_shop: Callable[..., Shop], cluster: Any
+    shop: Shop,
+    make_shop: Callable[..., Shop],
+    cluster: Any,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     filled(shop, 400)
     lost = threading.Event()
@@ -119,6 +122,7 @@ def test_a_machine_lost_in_the_middle_costs_only_repeated_work(
     run = shop.run(settings, show=show)
     assert run.state == "succeeded", run.message
     assert lost.is_set()
+    assert not capsys.readouterr().out  # where a script reads how the run went
     assert run.counters.new == 402
     assert_same(shop, twin(shop, make_shop))
 
