@@ -21,6 +21,7 @@ from core.vision.decode import DecodeLimits
 from core.vision.models import ModelSource
 from core.vision.video import VideoSampling
 from ingest import maintain
+from ingest.carry.duty import CarryDuty
 from ingest.decoders import DecoderLimits, DecoderPool
 from ingest.embed import embed_files
 from ingest.progress import Progress
@@ -61,13 +62,17 @@ class IngestRun:
     model: RunModel
     stop: threading.Event = field(default_factory=threading.Event)
     show: Callable[[RunCounters], None] | None = None
+    duty: CarryDuty | None = None  # what carries over to Milvus; None: one of its own
     warnings: list[str] = field(default_factory=list)
 
     def execute(self) -> Run:
         """Do the run and close its row; whatever goes wrong, the row says what."""
         progress = Progress(self.catalog.runs, self.run, self.stop, self.show)
+        duty = self.duty or CarryDuty(self.settings, self.catalog)
         try:
-            self._work(progress)
+            self._work(progress, duty)
+            with progress.stage("carry_over"):
+                self.warnings += duty.after_run()
             outcome = Outcome(RunState.SUCCEEDED, _summary(progress.counters))
         except RunCancelledError as error:
             state = RunState.INTERRUPTED if self.stop.is_set() else RunState.CANCELLED
@@ -85,6 +90,9 @@ class IngestRun:
         except Exception as error:
             self._finish(progress, Outcome(RunState.FAILED, repr(error), LookalikeError.code))
             raise
+        finally:
+            if self.duty is None:
+                duty.close()
         return self._finish(progress, outcome)
 
     def _finish(self, progress: Progress, outcome: Outcome) -> Run:
@@ -93,7 +101,7 @@ class IngestRun:
         logger.info("Run ended.", extra={"run": run.id, "state": run.state, "why": run.message})
         return run
 
-    def _work(self, progress: Progress) -> None:
+    def _work(self, progress: Progress, duty: CarryDuty) -> None:
         settings, catalog, options = self.settings, self.catalog, self.run.options
         space = catalog.ensure_space(self.model.identity(catalog))
         maintain.collect_orphans(catalog)
@@ -117,7 +125,7 @@ class IngestRun:
                 str(catalog.get_note(_ROOT_NOTE) or ""),
             )
             check_guard(survey, guard, settings.image_dir)
-        self._settle(survey, space, metadata, progress)
+        self._settle(survey, space, metadata, progress, duty)
         if space.state is not SpaceState.LIVE:
             space = self._go_live(survey, space)
         if metadata is not None:
@@ -127,7 +135,8 @@ class IngestRun:
             maintain.drop_damaged(catalog)
             maintain.merge_segments(catalog, space)
             maintain.drop_retired(catalog)
-            maintain.save_index(catalog, space, settings.exact_index_items)
+            if settings.index == "faiss" or settings.milvus_fallback == "faiss":
+                maintain.save_index(catalog, space, settings.exact_index_items)
 
     def _go_live(self, survey: Survey, space: Space) -> Space:
         """Let the space answer, unless photos that the old one finds could not be looked at."""
@@ -139,7 +148,12 @@ class IngestRun:
         return space
 
     def _settle(
-        self, survey: Survey, space: Space, metadata: Metadata | None, progress: Progress
+        self,
+        survey: Survey,
+        space: Space,
+        metadata: Metadata | None,
+        progress: Progress,
+        duty: CarryDuty,
     ) -> None:
         publisher = Publisher(
             self.catalog,
@@ -147,6 +161,7 @@ class IngestRun:
             metadata,
             every_images=self.settings.commit_every_images,
             every_s=self.settings.commit_every_s,
+            published=duty.after_commit,
         )
         resolver = Resolver(
             self.catalog,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from core.settings import Settings
-    from core.store.snapshot import Found, Snapshot
+    from core.store.view import CatalogueView, Found
     from service.metrics import Metrics
     from service.questions import Question
     from service.snapshots import SnapshotKeeper, View
@@ -91,25 +91,25 @@ class Searcher:
         return next(value for value in (asked, chosen, own) if value is not None)
 
 
-def _check_filters(snapshot: Snapshot, question: Question) -> None:
-    known = snapshot.entries.columns.keys
+def _check_filters(snapshot: CatalogueView, question: Question) -> None:
+    known = snapshot.attribute_keys
     unknown = [key for key in question.filters if key not in known]
-    if unknown and len(snapshot.entries):
+    if unknown and snapshot.item_count:
         raise UnknownFilterKeyError(unknown[0], known)
 
 
 def _find(
-    snapshot: Snapshot, vector: NDArray[np.float32], question: Question, threshold: float
+    snapshot: CatalogueView, vector: NDArray[np.float32], question: Question, threshold: float
 ) -> Answer:
     search = snapshot.search_products if question.by_product else snapshot.search
     found = search(vector, question.top_k, question.filters, question.excluded)
     matches = [match for match in found if round(match.score, SCORE_DIGITS) >= threshold]
     facets = _facets(snapshot, vector, question, threshold) if question.facets else None
-    return Answer(matches, threshold, snapshot.entries.item_count, facets)
+    return Answer(matches, threshold, snapshot.item_count, facets)
 
 
 def _facets(
-    snapshot: Snapshot, vector: NDArray[np.float32], question: Question, threshold: float
+    snapshot: CatalogueView, vector: NDArray[np.float32], question: Question, threshold: float
 ) -> dict[str, list[tuple[str, int]]]:
     counted = snapshot.facets(
         vector,
