@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from PIL import Image
 
 from core.errors import ImageError
-from core.records import ItemState
 from core.vision.decode import (
     MAGIC_BYTES,
     DecodeLimits,
@@ -28,7 +27,7 @@ from service.thumbnails import ThumbnailCache
 
 if TYPE_CHECKING:
     from core.settings import Settings
-    from core.store.catalog import Catalog
+    from service.known_items import KnownItems
 
 THUMBNAIL_TYPE: Final = "image/jpeg"
 _QUALITY: Final = 85  # of thumbnails, on JPEG's scale to 100
@@ -77,12 +76,12 @@ class Original:
 
 
 class Pictures:
-    """Gives pictures that the catalog knows, from inside the image folder only."""
+    """Gives pictures that the catalogue knows, from inside the image folder only."""
 
-    def __init__(self, settings: Settings, catalog: Catalog) -> None:
+    def __init__(self, settings: Settings, known: KnownItems) -> None:
         self._root = os.path.realpath(settings.image_dir)
         self._limits = DecodeLimits.for_catalogue(settings)
-        self._catalog = catalog
+        self._known = known
         self._thumbnails = ThumbnailCache(int(settings.thumbnail_cache_mb * 1_000_000))
 
     def find(self, path: str) -> Original:
@@ -91,8 +90,7 @@ class Pictures:
         Raises:
             PictureNotFoundError: there is no such picture.
         """
-        item = self._catalog.find_item(path)
-        if item is None or item.state is ItemState.MISSING:
+        if not self._known.knows(path):
             raise PictureNotFoundError
         try:
             file = os.path.realpath(os.path.join(self._root, path))

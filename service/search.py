@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from core.errors import IndexUnavailableError
 from service.errors import NotReadyError, UnknownFilterKeyError
 
 if TYPE_CHECKING:
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 
     from core.settings import Settings
     from core.store.view import CatalogueView, Found
+    from service.keeper import Keeper, View
     from service.metrics import Metrics
     from service.questions import Question
-    from service.snapshots import SnapshotKeeper, View
 
 SCORE_DIGITS: Final = 6
 """Decimals of a score; scores are compared with the threshold as they are shown."""
@@ -42,7 +43,7 @@ class Searcher:
     """Finds the photos that look like something."""
 
     def __init__(
-        self, settings: Settings, keeper: SnapshotKeeper, workers: Executor, metrics: Metrics
+        self, settings: Settings, keeper: Keeper, workers: Executor, metrics: Metrics
     ) -> None:
         self._threshold = settings.threshold
         self._text_threshold = settings.text_threshold
@@ -76,9 +77,20 @@ class Searcher:
 
         def find() -> Answer:
             with self._metrics.stage("search"):
-                return _find(view.snapshot, vector, question, threshold)
+                return self._find(view, vector, question, threshold)
 
         return await loop.run_in_executor(self._workers, find)
+
+    def _find(
+        self, view: View, vector: NDArray[np.float32], question: Question, threshold: float
+    ) -> Answer:
+        try:
+            return _find(view.snapshot, vector, question, threshold)
+        except IndexUnavailableError as error:
+            other = self._keeper.instead(error)
+            if other is None or other.embedder.fingerprint != view.embedder.fingerprint:
+                raise
+            return _find(other.snapshot, vector, question, threshold)
 
     def threshold_of(self, view: View, asked: float | None, *, text: bool = False) -> float:
         """The least score of a match: as asked, else as set, else the model's own."""

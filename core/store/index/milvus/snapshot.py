@@ -103,7 +103,8 @@ class MilvusSnapshot(CatalogueView):
         """See `CatalogueView.index_facts`."""
         if self.collection is None:
             return None
-        return IndexFacts(f"Milvus {self.structure}", self.rows, self.recall)
+        recall = 1.0 if self.structure == "FLAT" else self.recall
+        return IndexFacts(f"Milvus {self.structure}", self.rows, recall)
 
     def search(
         self,
