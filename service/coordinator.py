@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from service.errors import CoordinatorGoneError, NeedsCoordinatorError
-from service.guard.scopes import declared
+from service.guard.scopes import declared, takes_store
 from service.names import IMAGES_PREFIX
 from service.problems import problem_of
 
@@ -28,16 +28,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from core.settings import Settings
-
-STORE_ROUTES: Final = (
-    "/api/v1/preprocess",
-    "/api/v1/runs",
-    "/api/v1/items",
-    "/api/v1/duplicates",
-    "/api/v1/operations",
-    "/operations/charts",
-)
-"""Routes, with all below them, that take the store."""
 
 # What is passed on is listed rather than what is not: headers about the connection, the host and
 # the browser's session are of this hop alone.
@@ -110,7 +100,7 @@ class Coordinator:
             return False  # nothing that any of us would answer
         if self._pictures and path.startswith(IMAGES_PREFIX):
             return True
-        return any(path == route or path.startswith(f"{route}/") for route in STORE_ROUTES)
+        return takes_store(path)
 
     async def _ask(self, base: httpx.URL, request: Request) -> Response:
         query = request.scope["query_string"]

@@ -74,7 +74,9 @@ async def find_similar(
 @router.post(
     "/find-similar/batch",
     response_model_exclude_none=True,
-    responses=problems(upload_too_large=413, **FILTER_PROBLEMS, not_ready=503),
+    responses=problems(
+        upload_too_large=413, **FILTER_PROBLEMS, not_ready=503, index_unavailable=503
+    ),
 )
 async def find_similar_batch(
     request: Request,
