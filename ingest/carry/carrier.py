@@ -17,7 +17,7 @@ from core.errors import IndexConflictError
 from core.records import STILL
 from core.store.index.milvus.collection import MOST_HITS, MilvusCollection
 from core.store.index.milvus.connection import STRONG, MilvusAddress, MilvusConnection
-from core.store.index.milvus.filters import Expression
+from core.store.index.milvus.filters import Expression, above, among
 from core.store.index.milvus.layout import collection_name, key_of
 from core.store.index.milvus.snapshot import facts_of_space
 from ingest.carry.rows import NOTHING, WHOLE, Position, Rows, RowSource, has_moments
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _ITEMS_AT_ONCE: Final = 1_000
+_SEALED_ROWS: Final = 1_000
 _KEPT_EVERY: Final = 10  # chunks: how often the position is kept on the way
 _STRAGGLERS_S: Final = 120.0  # requests that began on a collection before the alias was moved
 
@@ -168,6 +169,8 @@ class Carrier:
             chunks += 1
             if chunks % _KEPT_EVERY == 0:
                 collection.keep({"carried": list(position), "keys": sorted(keys)})
+        if carried.rows >= _SEALED_ROWS:
+            collection.flush()  # what waits in memory has no graph yet, and is scanned
         items, _ = source.counts()
         collection.keep({"carried": [target, WHOLE], "keys": sorted(keys), "items": items})
         if carried.items:
@@ -219,7 +222,7 @@ class Carrier:
 
 def _moments(collection: MilvusCollection, item_ids: Sequence[int]) -> set[int]:
     """The keys of the moments that a collection holds of some items."""
-    asked = Expression("item in {n0} and at_ms >= 0", {"n0": list(item_ids)})
+    asked = Expression((*among("item", item_ids).conditions, *above("at_ms", STILL).conditions))
     rows = collection.query(asked, (), consistency=STRONG)
     if len(rows) < MOST_HITS:
         return {row["pk"] for row in rows}

@@ -99,7 +99,7 @@ def _mend(collection: MilvusCollection, keys: _Range, rows: Rows, found: Compari
         key = held["pk"]
         row = wanted.pop(key, None)
         if row is not None:
-            where = _difference(row, held)
+            where = _difference(row, held, tags_as_text=collection.tags_as_text)
             if where is not None:
                 different.append(row)
                 _name(found, f"{row.path}: another {where}.")
@@ -115,11 +115,11 @@ def _mend(collection: MilvusCollection, keys: _Range, rows: Rows, found: Compari
     collection.delete(surplus)
 
 
-def _difference(row: Row, held: dict[str, Any]) -> str | None:
+def _difference(row: Row, held: dict[str, Any], *, tags_as_text: bool) -> str | None:
     """The first field that is not as the catalog has it."""
-    for name, value in row.scalars().items():
+    for name, value in row.scalars(tags_as_text=tags_as_text).items():
         there = held[name]
-        if (list(there) if name == "tags" else there) != value:
+        if (list(there) if isinstance(value, list) else there) != value:
             return name
     if not np.allclose(np.asarray(held[VECTOR], np.float32), row.vector, rtol=0, atol=_ROUNDING):
         return VECTOR

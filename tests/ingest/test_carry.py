@@ -59,7 +59,7 @@ def settings_of(folder: Path, server: LiteServer, alias: str, **more: object) ->
         index="milvus",
         milvus_uri=server.uri,
         milvus_alias=alias,
-        **{"milvus_structure": "FLAT", **more},
+        **{"milvus_structure": "FLAT", "milvus_timeout_s": 30, **more},
     )
 
 

@@ -42,6 +42,7 @@ def over(milvus: LiteServer, alias: str, **more: Any) -> dict[str, Any]:
         "milvus_uri": milvus.uri,
         "milvus_alias": alias,
         "milvus_structure": "FLAT",
+        "milvus_timeout_s": 30,
         **more,
     }
 

@@ -47,6 +47,11 @@ class MilvusCollection:
         self.connection = connection
         self.name = name
 
+    @property
+    def tags_as_text(self) -> bool:
+        """Whether tags are a text rather than an array, see `filters`."""
+        return not self.connection.takes_parameters
+
     # Making
 
     def create(self, dimension: int, index: str, facts: Facts) -> None:
@@ -66,9 +71,12 @@ class MilvusCollection:
             schema.add_field(name, DataType.INT64)
         for name, length in (("path", MOST_TEXT_BYTES), ("md5", 32), ("product", MOST_TEXT_BYTES)):
             schema.add_field(name, DataType.VARCHAR, max_length=length)
-        schema.add_field(
-            "tags", DataType.ARRAY, element_type=DataType.INT64, max_capacity=MOST_TAGS
-        )
+        if self.tags_as_text:
+            schema.add_field("tags", DataType.VARCHAR, max_length=MOST_TEXT_BYTES)
+        else:
+            schema.add_field(
+                "tags", DataType.ARRAY, element_type=DataType.INT64, max_capacity=MOST_TAGS
+            )
         for name in ("attributes", "marks"):
             schema.add_field(name, DataType.JSON)
         indexes = MilvusClient.prepare_index_params()
@@ -77,7 +85,7 @@ class MilvusCollection:
         )
         for name in ("item", "path_key", "content"):
             indexes.add_index(name, index_type="INVERTED")
-        if self.connection.takes_parameters:  # Milvus Lite has no index over arrays
+        if not self.tags_as_text:
             indexes.add_index("tags", index_type="INVERTED")
         self._slow(
             "create_collection",
@@ -126,12 +134,16 @@ class MilvusCollection:
                     "from Milvus, which would take it."
                 )
         if rows:
-            self._slow("upsert", data=[row.fields() for row in rows])
+            self._slow("upsert", data=[row.fields(tags_as_text=self.tags_as_text) for row in rows])
 
     def delete(self, keys: Sequence[int]) -> None:
         """Delete rows; keys that are not there are no harm."""
         for start in range(0, len(keys), _DELETED_AT_ONCE):
             self._slow("delete", ids=list(keys[start : start + _DELETED_AT_ONCE]))
+
+    def flush(self) -> None:
+        """Have what was written sealed and indexed; it is durable and found without."""
+        self._slow("flush")
 
     # Reading
 
@@ -216,6 +228,7 @@ class MilvusCollection:
                 filter=f"pk >= {int(low)} and pk < {int(high)}",
                 output_fields=["pk", *fields],
                 consistency_level=consistency,
+                timeout_s=_SLOW * self.connection.address.timeout_s,
             )
             rows = self.connection.read_next(iterator)
             rows.sort(key=lambda row: row["pk"])
@@ -228,7 +241,8 @@ class MilvusCollection:
         if not expression:
             return {}
         if self.connection.takes_parameters:
-            return {"filter": expression.text, "filter_params": expression.numbers}
+            text, numbers = expression.parametric()
+            return {"filter": text, "filter_params": numbers}
         return {"filter": expression.literal()}
 
     def _slow(self, method: str, **more: Any) -> Any:

@@ -181,14 +181,15 @@ class MilvusConnection:
 
 
 def _client_class() -> type[MilvusClient]:
-    # Every failed call would be logged with its trace; what is raised says the same in a sentence.
-    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     try:
         from pymilvus import MilvusClient  # noqa: PLC0415
     except ImportError as error:
         raise SettingsError(
             f"LOOKALIKE_INDEX=milvus takes the packages of requirements-milvus.txt: {error}."
         ) from error
+    # Every failed call would be logged with its trace; what is raised says the same in a sentence.
+    # The package sets its own level when it is imported.
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     return cast("type[MilvusClient]", MilvusClient)
 
 

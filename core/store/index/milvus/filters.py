@@ -4,35 +4,88 @@ An attribute is carried as two numbers: one for its key, one for key and value t
 first eight bytes of a BLAKE2 hash. What a client writes is hashed and never becomes part of an
 expression, neither as a value nor, which no template parameter could take, as the name of a key.
 The chance that two of a million attributes share a number is below one in ten million.
+
+Milvus takes the numbers as template parameters and finds them in an indexed array. Milvus Lite
+knows neither parameters nor an index over arrays, and looks through an array a thousand times
+slower than through a text: there the numbers are written out, and the array is a text of them.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
+class Relation(Enum):
+    """What a condition asks of a field."""
+
+    ANY_OF = "any of the numbers is among the field's"
+    IN = "the field is one of the numbers"
+    NOT_IN = "the field is none of the numbers"
+    ABOVE = "the field is more than the number"
+
+
 @dataclass(frozen=True)
-class Expression:
-    """A condition on rows: a constant text with places for numbers, and the numbers."""
+class Condition:
+    """A test of one field, whose name is a constant of the code."""
 
-    text: str = ""
-    numbers: dict[str, list[int]] = field(default_factory=dict)
+    field: str
+    relation: Relation
+    numbers: tuple[int, ...]
 
-    def __bool__(self) -> bool:
-        return bool(self.text)
+    def parametric(self, name: str) -> str:
+        """With a place for the numbers."""
+        match self.relation:
+            case Relation.ANY_OF:
+                return f"array_contains_any({self.field}, {{{name}}})"
+            case Relation.IN:
+                return f"{self.field} in {{{name}}}"
+            case Relation.NOT_IN:
+                return f"{self.field} not in {{{name}}}"
+            case Relation.ABOVE:
+                return f"{self.field} > {{{name}}}"
 
     def literal(self) -> str:
-        """The condition with its numbers written out, for an engine without parameters."""
-        written = {
-            name: f"[{', '.join(str(int(number)) for number in numbers)}]"
-            for name, numbers in self.numbers.items()
-        }
-        return self.text.format(**written)
+        """With the numbers written out."""
+        written = f"[{', '.join(str(int(number)) for number in self.numbers)}]"
+        match self.relation:
+            case Relation.ANY_OF:
+                marks = [f'{self.field} like "%{mark_of(number)}%"' for number in self.numbers]
+                return f"({' or '.join(marks)})"
+            case Relation.IN:
+                return f"{self.field} in {written}"
+            case Relation.NOT_IN:
+                return f"{self.field} not in {written}"
+            case Relation.ABOVE:
+                return f"{self.field} > {int(self.numbers[0])}"
+
+
+@dataclass(frozen=True)
+class Expression:
+    """Conditions that all hold."""
+
+    conditions: tuple[Condition, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.conditions)
+
+    def parametric(self) -> tuple[str, dict[str, int | list[int]]]:
+        """A constant text with places for numbers, and the numbers."""
+        texts, numbers = list[str](), dict[str, int | list[int]]()
+        for place, one in enumerate(self.conditions):
+            texts.append(one.parametric(f"n{place}"))
+            single = one.relation is Relation.ABOVE
+            numbers[f"n{place}"] = one.numbers[0] if single else list(one.numbers)
+        return " and ".join(texts), numbers
+
+    def literal(self) -> str:
+        """For an engine without parameters."""
+        return " and ".join(one.literal() for one in self.conditions)
 
 
 def tag_of(key: str, value: str | None = None) -> int:
@@ -49,6 +102,16 @@ def tags_of(attributes: Mapping[str, str]) -> list[int]:
     return sorted(keys + [tag_of(key, value) for key, value in attributes.items()])
 
 
+def mark_of(number: int) -> str:
+    """A tag in a text of tags: sixteen hexadecimal digits between bars."""
+    return f"|{number & (2**64 - 1):016x}|"
+
+
+def marks_of(tags: Iterable[int]) -> str:
+    """Tags as a text."""
+    return "".join(map(mark_of, tags))
+
+
 def expression_of(
     filters: Mapping[str, Sequence[str]] | None = None,
     *,
@@ -57,28 +120,27 @@ def expression_of(
 ) -> Expression:
     """The rows with one of the values of every key, with a key at all, and not of some items."""
     conditions = [
-        ("array_contains_any(tags, ?)", [tag_of(key, value) for value in values])
+        Condition("tags", Relation.ANY_OF, tuple(tag_of(key, value) for value in values))
         for key, values in (filters or {}).items()
     ]
     if having is not None:
-        conditions.append(("array_contains_any(tags, ?)", [tag_of(having)]))
-    if excluded := list(without_items):
-        conditions.append(("item not in ?", excluded))
-    return _all_of(conditions)
+        conditions.append(Condition("tags", Relation.ANY_OF, (tag_of(having),)))
+    if excluded := tuple(without_items):
+        conditions.append(Condition("item", Relation.NOT_IN, excluded))
+    return Expression(tuple(conditions))
 
 
-def among(field_name: str, numbers: Iterable[int]) -> Expression:
-    """The rows of which a field, named by our own code, is one of some numbers."""
-    return _all_of([(f"{field_name} in ?", list(numbers))])
+def among(field: str, numbers: Iterable[int]) -> Expression:
+    """The rows of which a field is one of some numbers."""
+    return Expression((Condition(field, Relation.IN, tuple(numbers)),))
 
 
-def not_among(field_name: str, numbers: Iterable[int]) -> Expression:
+def not_among(field: str, numbers: Iterable[int]) -> Expression:
     """The rows of which a field is none of some numbers."""
-    found = list(numbers)
-    return _all_of([(f"{field_name} not in ?", found)] if found else [])
+    found = tuple(numbers)
+    return Expression((Condition(field, Relation.NOT_IN, found),) if found else ())
 
 
-def _all_of(conditions: list[tuple[str, list[int]]]) -> Expression:
-    clauses = [text.replace("?", f"{{n{place}}}") for place, (text, _) in enumerate(conditions)]
-    numbers = {f"n{place}": values for place, (_, values) in enumerate(conditions)}
-    return Expression(" and ".join(clauses), numbers)
+def above(field: str, number: int) -> Expression:
+    """The rows of which a field is more than a number."""
+    return Expression((Condition(field, Relation.ABOVE, (number,)),))

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from core.store.index.milvus.filters import tags_of
+from core.store.index.milvus.filters import marks_of, tags_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MOMENT_BITS: Final = 31
-MOST_TAGS: Final = 4096  # elements of an array field
+MOST_TAGS: Final = 3_600  # of a row: an array has room for 4,096, a text for 3,640
 MOST_TEXT_BYTES: Final = 65_535  # of a text field, and of a JSON field
 _LEAST_LENGTH, _MOST_LENGTH = 0.9, 1.1  # of a unit vector that float16 has rounded
 
@@ -51,12 +51,13 @@ class Row:
     ambiguous: bool = False
     stale: bool = False
 
-    def fields(self) -> dict[str, Any]:
+    def fields(self, *, tags_as_text: bool) -> dict[str, Any]:
         """The row as the engine takes it."""
-        return {VECTOR: self.vector, **self.scalars()}
+        return {VECTOR: self.vector, **self.scalars(tags_as_text=tags_as_text)}
 
-    def scalars(self) -> dict[str, Any]:
+    def scalars(self, *, tags_as_text: bool) -> dict[str, Any]:
         """The fields beside the vector."""
+        tags = tags_of(self.attributes)
         return {
             "pk": self.key,
             "item": self.item_id,
@@ -66,7 +67,7 @@ class Row:
             "md5": self.md5.hex(),
             "content": content_key(self.md5),
             "product": self.product_id,
-            "tags": tags_of(self.attributes),
+            "tags": marks_of(tags) if tags_as_text else tags,
             "attributes": self.attributes,
             "marks": {"ambiguous": self.ambiguous, "stale": self.stale},
         }

@@ -16,7 +16,7 @@ import numpy as np
 from core.records import STILL, Space, SpaceState
 from core.store.entries import Entry
 from core.store.index.milvus.collection import Facts, Hit, MilvusCollection
-from core.store.index.milvus.filters import Expression, among, expression_of
+from core.store.index.milvus.filters import Expression, above, among, expression_of
 from core.store.index.milvus.layout import (
     VECTOR,
     content_key,
@@ -159,7 +159,7 @@ class MilvusSnapshot(CatalogueView):
         """See `CatalogueView.samples`; the newest of what the engine gives first."""
         if self.collection is None:
             return []
-        found = self.collection.query(Expression("item > 0"), _ENTRY, limit=count)
+        found = self.collection.query(above("item", 0), _ENTRY, limit=count)
         return [_entry(row) for row in found]
 
     def find(self, path: str, at_ms: int | None = None) -> StoredEntry | None:
