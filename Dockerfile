@@ -2,12 +2,16 @@
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /app
 RUN python -m venv .venv
-COPY requirements.txt requirements-dreamsim.txt requirements.lock constraints.txt ./
+COPY requirements.txt requirements-dreamsim.txt requirements-milvus.txt requirements.lock constraints.txt ./
 # Everything by its hash; then torch, whose build and index depend on the machine, by its version.
 RUN .venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes \
     -r requirements.lock \
     && .venv/bin/pip install --no-cache-dir --disable-pip-version-check \
     -r requirements.txt -c constraints.txt
+# Optional packages by the names of their files, for instance --build-arg EXTRAS=milvus.
+ARG EXTRAS=""
+RUN for extra in $EXTRAS; do .venv/bin/pip install --no-cache-dir --disable-pip-version-check \
+    -r requirements-$extra.txt -c constraints.txt; done
 COPY pyproject.toml README.md LICENSE ./
 COPY core core
 COPY ingest ingest
