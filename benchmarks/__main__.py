@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 NAMES: Final = ("store", "rerun", "ingest", "queries")
 """Each a module beside this one with a function `measure`."""
 
+OPTIONAL: Final = ("milvus",)
+"""Those that take packages of their own, so that they run only where they are named."""
+
 _COMMITTED: Final = Path(__file__).with_name("committed.json")
-_DOCUMENT: Final = Path(__file__).parents[1] / "docs" / "performance.md"
+_DOCS: Final = Path(__file__).parents[1] / "docs"
+_DOCUMENTS: Final = {"milvus": "scaling.md"}  # where a table stands; else performance.md
 _LOSS: Final = 0.2  # of a ratio, from there on the check fails
 
 
@@ -34,13 +38,13 @@ class _Benchmark(Protocol):
 def main() -> None:
     """Run what was named, or everything."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="NAME")
+    parser.add_argument("names", nargs="*", choices=[*NAMES, *OPTIONAL, []], metavar="NAME")
     parser.add_argument("--quick", action="store_true", help="small sizes, few repeats")
     parser.add_argument("--photos", type=Path, help="folder of real photos")
     parser.add_argument("--embeddings", type=Path, help=".npy of real embeddings")
     parser.add_argument("--items", help="catalogue sizes, with commas between")
     parser.add_argument("--folder", type=Path, help="where large stores are kept between runs")
-    parser.add_argument("--write", action="store_true", help="write docs/performance.md's tables")
+    parser.add_argument("--write", action="store_true", help="write the tables in docs/")
     parser.add_argument("--check", action="store_true", help="fail on a loss of 20 %%")
     parser.add_argument("--commit", action="store_true", help="keep the ratios to check against")
     given = parser.parse_args()
@@ -75,14 +79,14 @@ def _command(name: str, given: argparse.Namespace) -> str:
 
 def _write(tables: dict[str, Table]) -> None:
     """Put each table between its markers."""
-    document = _DOCUMENT.read_text()
     for name, table in tables.items():
+        path = _DOCS / _DOCUMENTS.get(name, "performance.md")
+        document = path.read_text()
         start, end = f"<!-- {name} -->\n", f"<!-- end {name} -->"
         before, rest = document.split(start)
         after = rest.split(end)[1]
         text = f"{table.text()}\n{describe_machine()}\n"
-        document = f"{before}{start}{text}{end}{after}"
-    _DOCUMENT.write_text(document)
+        path.write_text(f"{before}{start}{text}{end}{after}")
 
 
 def _commit(tables: dict[str, Table]) -> None:

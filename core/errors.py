@@ -21,7 +21,9 @@
     │   ├── StoreModelError
     │   ├── DamagedCatalogError
     │   ├── DamagedSegmentError
-    │   └── DamagedIndexError
+    │   ├── DamagedIndexError
+    │   ├── IndexUnavailableError
+    │   └── IndexConflictError
     ├── SourceError                the image folder cannot be listed
     ├── ClusterError               the Ray cluster cannot be used
     ├── MetadataError              the shop's product data cannot be read
@@ -172,6 +174,19 @@ class DamagedIndexError(StoreError):
     """An index file is missing or not what was written."""
 
     code = "damaged_index"
+
+
+class IndexUnavailableError(StoreError):
+    """The vector database does not answer."""
+
+    code = "index_unavailable"
+    engine_code: int = 0  # the database's own code; 0: it gave none
+
+
+class IndexConflictError(StoreError):
+    """The vector database's alias belongs to another store."""
+
+    code = "index_of_another_store"
 
 
 class SourceError(LookalikeError):

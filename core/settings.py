@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import SettingsError
 from core.schedule import cron_trigger
+from core.store.index.address import check_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,7 @@ def _empty_as_none(value: object) -> object:
     return None if value == "" else value
 
 
-_SECRETS: Final = ("api_keys", "client_key", "session_secret", "storage_options")
+_SECRETS: Final = ("api_keys", "client_key", "session_secret", "storage_options", "milvus_token")
 
 
 def _json_or_none(text: str) -> object:
@@ -279,6 +280,41 @@ class Settings(BaseSettings):
     exact_index_items: int = Field(
         50_000, ge=0, description="Up to this many vectors the index searches exactly."
     )
+    index: Literal["faiss", "milvus"] = Field(
+        "faiss", description="What answers searches: FAISS in each service, or Milvus for all."
+    )
+    milvus_uri: str = Field(
+        "",
+        description="Where Milvus is: `http://host:19530`, `https://…`, or a file ending in `.db`.",
+    )
+    milvus_token: SecretStr | None = Field(
+        None, description="`user:password` or an API key of Milvus."
+    )
+    milvus_certificate: Path | None = Field(
+        None,
+        description="PEM file of Milvus' certificate or its authority; empty: those of the system.",
+    )
+    milvus_alias: str = Field(
+        "lookalike",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$",
+        description="Alias that searches go to, and start of the collections' names; one per shop.",
+    )
+    milvus_structure: Literal["HNSW", "AUTOINDEX", "DISKANN", "FLAT"] = Field(
+        "HNSW", description="Structure of new collections' vectors; FLAT is exact."
+    )
+    milvus_timeout_s: float = Field(
+        5.0, gt=0, description="Longest time to wait for an answer of Milvus, in seconds."
+    )
+    milvus_fallback: Literal["none", "faiss"] = Field(
+        "none",
+        description="Who answers while Milvus is gone: nobody, or FAISS from the store's vectors.",
+    )
+    coordinator_url: str = Field(
+        "",
+        description="For query nodes, the service that has the store: what they cannot answer is "
+        "asked there.",
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe message that is logged."
     )
@@ -295,6 +331,8 @@ class Settings(BaseSettings):
         "client_key",
         "session_secret",
         "storage_options",
+        "milvus_token",
+        "milvus_certificate",
         mode="before",
     )
     @classmethod
@@ -360,6 +398,25 @@ class Settings(BaseSettings):
                 f"LOOKALIKE_STORE_DIR ({self.store_dir}) must not lie inside "
                 f"LOOKALIKE_IMAGE_DIR ({self.image_dir})."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _index_reachable(self) -> Self:
+        if self.index == "milvus":
+            wrong = check_address(self.milvus_uri)
+            if wrong is not None:
+                raise ValueError(wrong)
+        if self.coordinator_url:
+            if self.index != "milvus":
+                raise ValueError(
+                    "LOOKALIKE_COORDINATOR_URL is for query nodes, which take LOOKALIKE_INDEX="
+                    "milvus: without it a service answers from its own store."
+                )
+            if not self.coordinator_url.startswith(("http://", "https://")):
+                raise ValueError(
+                    f"LOOKALIKE_COORDINATOR_URL={self.coordinator_url} must begin with http:// or "
+                    "https://."
+                )
         return self
 
     @property

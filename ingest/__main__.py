@@ -1,7 +1,8 @@
 """`lookalike-ingest`: keeps the store in step with the image folder.
 
 Exit codes: 0 done (files that failed are listed), 1 something went wrong, 2 wrong usage or
-settings, 3 another ingester is at work, 4 refused by the delete guard.
+settings, 3 another ingester is at work, 4 refused by the delete guard, 5 Milvus differed from the
+catalog and was mended.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from core.records import Run
     from core.settings import Settings
 
-DONE, FAILED, USAGE, BUSY, REFUSED = range(5)
+DONE, FAILED, USAGE, BUSY, REFUSED, MENDED = range(6)
 
 _EXIT_OF_ERROR: Final = {
     BusyError.code: BUSY,
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Keep Lookalike's store in step with the image folder.",
     epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 another ingester is at work, 4 refused by "
-    "the delete guard.",
+    "the delete guard, 5 Milvus differed and was mended.",
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -162,6 +163,28 @@ def export(
 
     rows = export_catalogue(_start().store_dir, target)
     typer.echo(f"{rows} rows written to {target}.")
+
+
+@app.command()
+def sync(
+    *,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare every row, and mend what differs.")
+    ] = False,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Move the alias though another store has it.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring Milvus in step with the catalog; exit 5 if --verify had something to mend."""
+    from ingest.carry.sync import show_sync, sync_store
+
+    done = sync_store(_start(), verify=verify, take_over=take_over)
+    if as_json:
+        sys.stdout.write(json.dumps(done.report(), indent=2) + "\n")
+    else:
+        show_sync(done, typer.echo)
+    raise typer.Exit(MENDED if done.differences else DONE)
 
 
 @app.command()

@@ -17,6 +17,7 @@ from core.records import RunOptions
 from core.schedule import cron_trigger
 from core.store.catalog import Catalog
 from core.store.runs import RunInProgressError
+from ingest.carry.duty import CarryDuty
 from ingest.lock import IngestLock
 from ingest.model import RunModel
 from ingest.run import IngestRun
@@ -40,6 +41,7 @@ class Daemon:
         self._stop = stop
         self._catalog = Catalog(settings.store_dir)
         self._model = RunModel(settings)
+        self._duty = CarryDuty(settings, self._catalog)
         self._scheduler = BackgroundScheduler()
         self._heartbeat = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
@@ -61,10 +63,12 @@ class Daemon:
             self._heartbeat.join()
             with suppress(StoreError):
                 self._catalog.set_note(DAEMON_NOTE, "")
+            self._duty.close()
             self._catalog.close()
 
     def _work_once(self) -> None:
         if self._catalog.runs.active() is None:
+            self._carry_over()
             return
         # A run that counts as going on while nobody holds the lock lost its process. If the lock
         # is taken, another ingester works, and a queued run waits its turn.
@@ -74,10 +78,23 @@ class Daemon:
             if run is not None:
                 logger.info("Run begins.", extra={"run": run.id, "trigger": run.trigger})
                 try:
-                    IngestRun(self._settings, self._catalog, run, self._model, self._stop).execute()
+                    IngestRun(
+                        self._settings,
+                        self._catalog,
+                        run,
+                        self._model,
+                        self._stop,
+                        duty=self._duty,
+                    ).execute()
                 except Exception:
                     # The run's row says what happened; the daemon lives for the next one.
                     logger.exception("Run broke.", extra={"run": run.id})
+
+    def _carry_over(self) -> None:
+        """Make up for what a run could not carry over to Milvus, or another process published."""
+        if self._duty.due:
+            with suppress(BusyError), IngestLock(self._settings.store_dir):
+                self._duty.after_commit()
 
     def _schedule(self) -> None:
         settings = self._settings

@@ -36,6 +36,7 @@ class Publisher:
         *,
         every_images: int,
         every_s: float,
+        published: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._catalog = catalog
@@ -43,6 +44,7 @@ class Publisher:
         self._metadata = metadata
         self._every_images = every_images
         self._every_s = every_s
+        self._published = published
         self._clock = clock
         self._last_commit = clock()
         self._commit = Commit()
@@ -102,6 +104,7 @@ class Publisher:
         commit = replace(self._commit, segment=segment, labels=self._labels())
         if commit:
             self._catalog.publish(self._space, commit)
+            self._published()
         self._commit, self._vectors = Commit(), []
         self._last_commit = self._clock()
         self.busy_s += self._last_commit - started

@@ -19,6 +19,7 @@ from core.source.local import LocalFolder
 from core.source.opening import open_source
 from core.store.runs import Outcome
 from ingest import maintain
+from ingest.carry.duty import CarryDuty
 from ingest.engine import LocalEngine, check_fingerprint
 from ingest.photos import FolderPhotos
 from ingest.product_data import ProductData
@@ -62,6 +63,7 @@ class IngestRun:
     model: RunModel
     stop: threading.Event = field(default_factory=threading.Event)
     show: Callable[[RunCounters], None] | None = None
+    duty: CarryDuty | None = None  # what carries over to Milvus; None: one of its own
     warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -70,8 +72,11 @@ class IngestRun:
     def execute(self) -> Run:
         """Do the run and close its row; whatever goes wrong, the row says what."""
         progress = Progress(self.catalog.runs, self.run, self.stop, self.show)
+        duty = self.duty or CarryDuty(self.settings, self.catalog)
         try:
-            self._work(progress)
+            self._work(progress, duty)
+            with progress.stage("carry_over"):
+                self.warnings += duty.after_run()
             outcome = Outcome(RunState.SUCCEEDED, _summary(progress.counters))
         except RunCancelledError as error:
             state = RunState.INTERRUPTED if self.stop.is_set() else RunState.CANCELLED
@@ -89,6 +94,9 @@ class IngestRun:
         except Exception as error:
             self._finish(progress, Outcome(RunState.FAILED, repr(error), LookalikeError.code))
             raise
+        finally:
+            if self.duty is None:
+                duty.close()
         return self._finish(progress, outcome)
 
     def _finish(self, progress: Progress, outcome: Outcome) -> Run:
@@ -97,7 +105,7 @@ class IngestRun:
         logger.info("Run ended.", extra={"run": run.id, "state": run.state, "why": run.message})
         return run
 
-    def _work(self, progress: Progress) -> None:
+    def _work(self, progress: Progress, duty: CarryDuty) -> None:
         settings, catalog = self.settings, self.catalog
         source = open_source(settings)
         space = catalog.ensure_space(self.model.identity(catalog))
@@ -107,7 +115,7 @@ class IngestRun:
             check_marker(source)
         with closing(self._photos(source)) as photos:
             survey, metadata = self._survey(source, photos, space, progress)
-            self._settle(survey, photos, space, metadata, progress)
+            self._settle(survey, photos, space, metadata, progress, duty)
         if space.state is not SpaceState.LIVE:
             space = self._go_live(survey, space)
         if metadata is not None:
@@ -117,7 +125,8 @@ class IngestRun:
             maintain.drop_damaged(catalog)
             maintain.merge_segments(catalog, space)
             maintain.drop_retired(catalog)
-            maintain.save_index(catalog, space, settings.exact_index_items)
+            if settings.index == "faiss" or settings.milvus_fallback == "faiss":
+                maintain.save_index(catalog, space, settings.exact_index_items)
 
     def _photos(self, source: LocalFolder | ObjectStore) -> Photos:
         if isinstance(source, LocalFolder):
@@ -170,6 +179,7 @@ class IngestRun:
         space: Space,
         metadata: Metadata | None,
         progress: Progress,
+        duty: CarryDuty,
     ) -> None:
         publisher = Publisher(
             self.catalog,
@@ -177,6 +187,7 @@ class IngestRun:
             metadata,
             every_images=self.settings.commit_every_images,
             every_s=self.settings.commit_every_s,
+            published=duty.after_commit,
         )
         resolver = Resolver(
             self.catalog,

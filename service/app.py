@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 
 from service import openapi, problems
 from service.collaborators import Collaborators
+from service.coordinator import Coordinator
 from service.guard.guard import Guard
 from service.metrics import RequestMetrics
 from service.middleware import middleware_stack
@@ -94,6 +95,7 @@ def create_app(settings: Settings, supervisor: Supervisor | None = None) -> Fast
         middleware=[
             Middleware(RequestMetrics, metrics=parts.metrics),
             *middleware_stack(settings, guard),
+            *([Middleware(Coordinator, settings=settings)] if parts.store is None else []),
         ],
     )
     app.state.collaborators = parts

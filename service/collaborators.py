@@ -17,8 +17,10 @@ from service.comparer import Comparer
 from service.describer import Describer
 from service.duplicates import DuplicateFinder
 from service.embeddings import EmbeddingMaker
+from service.errors import NeedsCoordinatorError
 from service.fetch import Fetcher, FetchLimits
 from service.folder_status import FolderWatch
+from service.known_items import KnownItems
 from service.labels import read_labels
 from service.looking import Looker
 from service.metrics import Metrics
@@ -27,19 +29,21 @@ from service.pair_model import PairModel
 from service.pairs import PairScorer
 from service.pictures import Pictures, open_pictures
 from service.query import QueryMaker
+from service.query_node import is_query_node, keeper_of
 from service.references import References
 from service.run_desk import RunDesk
 from service.search import Searcher
-from service.snapshots import SnapshotKeeper
 from service.zero_shot import ZeroShot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from core.settings import Settings
+    from service.keeper import Keeper
     from service.supervisor import Supervisor
 
 _MOST_WORKERS: Final = 8
+_MOST_WAITING: Final = 32  # questions put to Milvus at once
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,11 @@ class Collaborators:
     """Everything behind the routes."""
 
     settings: Settings
-    catalog: Catalog  # for short questions; long readers open their own
-    keeper: SnapshotKeeper
+    store: Catalog | None  # for short questions, long readers open their own; None: elsewhere
+    keeper: Keeper
     batcher: Batcher
     workers: ThreadPoolExecutor  # decode pictures and search, off the event loop
+    asking: ThreadPoolExecutor  # ask the index; the same where it is in this process
     looker: Looker
     searcher: Searcher
     queries: QueryMaker
@@ -61,52 +66,83 @@ class Collaborators:
     pair_model: PairModel
     pairs: PairScorer
     comparer: Comparer
-    desk: RunDesk
+    own_desk: RunDesk | None  # None: where the store is
     metrics: Metrics
     pace: PaceMeter  # of the run going on
     folder: FolderWatch
     duplicates: DuplicateFinder
     supervisor: Supervisor | None  # of the ingest daemon; None: it runs elsewhere
 
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog, for what cannot be answered without.
+
+        Raises:
+            NeedsCoordinatorError: this is a query node.
+        """
+        if self.store is None:
+            raise NeedsCoordinatorError
+        return self.store
+
+    @property
+    def desk(self) -> RunDesk:
+        """Where runs are asked for.
+
+        Raises:
+            NeedsCoordinatorError: this is a query node.
+        """
+        if self.own_desk is None:
+            raise NeedsCoordinatorError
+        return self.own_desk
+
     @classmethod
     def of(cls, settings: Settings, supervisor: Supervisor | None) -> Collaborators:
         """Build them; nothing is started yet.
 
         Raises:
-            SettingsError: LOOKALIKE_LABELS is of no use.
+            SettingsError: LOOKALIKE_LABELS is of no use, or there is no store to fall back to.
             StoreError: the store cannot be opened.
         """
-        catalog = Catalog(settings.store_dir)
-        keeper = SnapshotKeeper(settings)
+        stateless = is_query_node(settings, supervises=supervisor is not None)
+        store = None if stateless else Catalog(settings.store_dir)
+        keeper = keeper_of(settings, stateless=stateless)
+        known = KnownItems(store, keeper)
         metrics = Metrics()
         batcher = Batcher(settings.batch_size, metrics)
         workers = ThreadPoolExecutor(
             min(_MOST_WORKERS, os.cpu_count() or 1), thread_name_prefix="pictures"
+        )
+        # A search of Milvus is waited for, not worked on, so many may be under way at once.
+        asking = (
+            ThreadPoolExecutor(_MOST_WAITING, thread_name_prefix="asking")
+            if settings.index == "milvus"
+            else workers
         )
         fetcher = Fetcher(FetchLimits.from_settings(settings))
         pair_model = PairModel(settings, keeper, batcher)
         references = References(settings, fetcher, workers)
         looker = Looker(settings, batcher, workers, metrics)
         zero_shot = ZeroShot(read_labels(settings.labels), batcher)
-        pictures = open_pictures(settings, catalog)
-        pairs = PairScorer(settings, pair_model, references, catalog, workers)
+        pictures = open_pictures(settings, known)
+        pairs = PairScorer(settings, pair_model, references, known, workers)
         return cls(
             settings=settings,
-            catalog=catalog,
+            store=store,
             keeper=keeper,
             batcher=batcher,
             workers=workers,
+            asking=asking,
             looker=looker,
-            searcher=Searcher(settings, keeper, workers, metrics),
-            queries=QueryMaker(settings, looker, batcher, references, pictures, catalog, workers),
-            embeddings=EmbeddingMaker(settings, looker, batcher, zero_shot, catalog, workers),
-            describer=Describer(zero_shot, workers),
+            searcher=Searcher(settings, keeper, asking, metrics),
+            queries=QueryMaker(settings, looker, batcher, references, pictures, known, asking),
+            embeddings=EmbeddingMaker(settings, looker, batcher, zero_shot, known, asking),
+            describer=Describer(zero_shot, asking),
             pictures=pictures,
             fetcher=fetcher,
             pair_model=pair_model,
             pairs=pairs,
             comparer=Comparer(settings, pairs, workers),
-            desk=RunDesk(catalog, keeper, supervises=supervisor is not None),
+            own_desk=RunDesk(store, keeper, supervises=supervisor is not None) if store else None,
             metrics=metrics,
             pace=PaceMeter(),
             folder=FolderWatch(settings),
@@ -147,8 +183,10 @@ class Collaborators:
         self.batcher.stop()
         self.keeper.stop()
         self.pictures.close()
+        self.asking.shutdown(cancel_futures=True)
         self.workers.shutdown(cancel_futures=True)
-        self.catalog.close()
+        if self.store is not None:
+            self.store.close()
 
 
 async def collaborators_of(request: Request) -> Collaborators:

@@ -12,11 +12,11 @@ from service.neighbours import CATEGORY, SOURCE, vote_on, vote_on_all
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from core.store.snapshot import Snapshot
+    from core.store.view import CatalogueView
     from core.vision.colours import NamedColour
     from core.vision.embedder import Prediction
+    from service.keeper import View
     from service.looking import Look
-    from service.snapshots import View
     from service.zero_shot import ZeroShot
 
 CLASSES: Final = 5
@@ -86,15 +86,15 @@ def _trait(prediction: Prediction) -> Trait:
     return Trait(name, prediction.score, prediction.source)
 
 
-def _category(snapshot: Snapshot, look: Look) -> list[Trait]:
+def _category(snapshot: CatalogueView, look: Look) -> list[Trait]:
     votes = vote_on(snapshot, look.vector, CATEGORY)[:_MOST_CATEGORIES]
     return [
         Trait(vote.value, vote.score, SOURCE) for vote in votes if vote.score >= _LEAST_CATEGORY
     ]
 
 
-def _tags(snapshot: Snapshot, look: Look) -> list[Trait]:
-    keys = set(snapshot.entries.columns.keys) - _NO_TAGS
+def _tags(snapshot: CatalogueView, look: Look) -> list[Trait]:
+    keys = set(snapshot.attribute_keys) - _NO_TAGS
     return [
         Trait(vote.value, vote.score, SOURCE, vote.key)
         for vote in vote_on_all(snapshot, look.vector, keys)

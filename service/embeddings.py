@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from core.settings import Settings
-    from core.store.catalog import Catalog
     from service.batcher import Batcher
+    from service.keeper import View
+    from service.known_items import KnownItems
     from service.looking import Looker
-    from service.snapshots import View
     from service.zero_shot import ZeroShot
 
 MOST_CLASSES: Final = 20
@@ -48,14 +48,14 @@ class EmbeddingMaker:
         looker: Looker,
         batcher: Batcher,
         zero_shot: ZeroShot,
-        catalog: Catalog,
+        known: KnownItems,
         workers: Executor,
     ) -> None:
         self._limits = DecodeLimits.for_uploads(settings)
         self._looker = looker
         self._batcher = batcher
         self._zero_shot = zero_shot
-        self._catalog = catalog
+        self._known = known
         self._workers = workers
         # A stored vector carries no classes; a picture seen before need not be looked at again.
         self._classes: OrderedDict[tuple[str, bytes], list[Prediction]] = OrderedDict()
@@ -69,7 +69,7 @@ class EmbeddingMaker:
         classes of each picture are named; 0: none.
         """
         model = ModelInUse(view.embedder, self._batcher, view.snapshot)
-        vectors = PictureVectors(model, self._catalog, self._limits, self._workers)
+        vectors = PictureVectors(model, self._known, self._limits, self._workers)
 
         async def outcome(upload: bytes) -> Embedded | LookalikeError:
             try:

@@ -23,6 +23,37 @@ class NotReadyError(LookalikeError):
         self.problems = problems
 
 
+class NeedsCoordinatorError(LookalikeError):
+    """This node has no store, and the coordinator, which has it, is not known here."""
+
+    code = "needs_coordinator"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This is a query node: it answers searches from Milvus and has no store. Ask the "
+            "coordinator, or set LOOKALIKE_COORDINATOR_URL here to have it asked."
+        )
+
+
+class CoordinatorGoneError(LookalikeError):
+    """The coordinator does not answer."""
+
+    code = "coordinator_unavailable"
+
+
+class NeedsLocalVectorsError(LookalikeError):
+    """This takes the store's vectors in memory, which a service over Milvus does not hold."""
+
+    code = "needs_local_vectors"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Near-duplicates are found in memory. Set LOOKALIKE_MILVUS_FALLBACK=faiss on the "
+            "coordinator, which then holds the vectors too, or ask a service with "
+            "LOOKALIKE_INDEX=faiss over the same store."
+        )
+
+
 class NoIngestDaemonError(LookalikeError):
     """Nothing is there to do the run."""
 

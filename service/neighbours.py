@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from core.store.snapshot import Found, Snapshot
+    from core.store.view import CatalogueView, Found
 
 SOURCE: Final = "neighbours"
 CATEGORY: Final = "category"
@@ -33,17 +33,16 @@ class Vote:
     score: float  # share of all voters' weight, 0 to 1
 
 
-def vote_on(snapshot: Snapshot, vector: NDArray[np.float32], key: str) -> list[Vote]:
+def vote_on(snapshot: CatalogueView, vector: NDArray[np.float32], key: str) -> list[Vote]:
     """Have the nearest photos that have an attribute vote on its value, the most voted first."""
     found = snapshot.search(vector, 4 * _VOTERS)
     voters = [match for match in found if key in match.entry.attributes][:_VOTERS]
-    values = snapshot.entries.columns.values(key)
-    if len(voters) < _VOTERS and values:
-        voters = snapshot.search(vector, _VOTERS, {key: values})
+    if len(voters) < _VOTERS:
+        voters = snapshot.search_having(vector, _VOTERS, key)
     return _count(voters, {key})
 
 
-def vote_on_all(snapshot: Snapshot, vector: NDArray[np.float32], keys: set[str]) -> list[Vote]:
+def vote_on_all(snapshot: CatalogueView, vector: NDArray[np.float32], keys: set[str]) -> list[Vote]:
     """Have the nearest photos vote on several attributes, the most voted values first."""
     return _count(snapshot.search(vector, _VOTERS), keys)
 

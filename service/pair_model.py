@@ -14,7 +14,7 @@ from service.vectors import ModelInUse
 if TYPE_CHECKING:
     from core.settings import Settings
     from core.vision.embedder import Embedder
-    from service.snapshots import SnapshotKeeper
+    from service.keeper import Keeper
 
 
 class PairModel:
@@ -24,7 +24,7 @@ class PairModel:
     search's own batcher: a model is run by one thread at a time.
     """
 
-    def __init__(self, settings: Settings, keeper: SnapshotKeeper, search_batcher: Batcher) -> None:
+    def __init__(self, settings: Settings, keeper: Keeper, search_batcher: Batcher) -> None:
         self._settings = settings
         self._keeper = keeper
         self._search_batcher = search_batcher

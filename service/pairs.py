@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from core.settings import Settings
-    from core.store.catalog import Catalog
+    from service.known_items import KnownItems
     from service.pair_model import PairModel
     from service.references import References
 
@@ -55,14 +55,14 @@ class PairScorer:
         settings: Settings,
         model: PairModel,
         references: References,
-        catalog: Catalog,
+        known: KnownItems,
         workers: Executor,
     ) -> None:
         self._limits = DecodeLimits.for_uploads(settings)
         self._at_once = settings.pair_batch_size
         self._model = model
         self._references = references
-        self._catalog = catalog
+        self._known = known
         self._workers = workers
 
     async def score(self, pairs: Sequence[Pair]) -> list[float | PairFailure]:
@@ -84,7 +84,7 @@ class PairScorer:
         Raises:
             NotReadyError: no model has been loaded yet.
         """
-        return PictureVectors(self._model.current(), self._catalog, self._limits, self._workers)
+        return PictureVectors(self._model.current(), self._known, self._limits, self._workers)
 
     async def _vectors_of(self, references: set[str]) -> dict[str, _Outcome]:
         vectors = self.vectors()

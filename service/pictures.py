@@ -13,7 +13,6 @@ from urllib.parse import quote
 from PIL import Image
 
 from core.errors import ImageError
-from core.records import ItemState
 from core.source.local import LocalFolder
 from core.source.opening import open_source
 from core.vision.decode import (
@@ -32,9 +31,8 @@ from service.thumbnails import ThumbnailCache
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from core.records import Item
     from core.settings import Settings
-    from core.store.catalog import Catalog
+    from service.known_items import KnownItems, KnownPicture
 
 THUMBNAIL_TYPE: Final = "image/jpeg"
 SIGNED_S: Final = 600  # how long a signed URL holds, in seconds
@@ -84,15 +82,15 @@ class Original:
 
 
 class Pictures:
-    """Gives pictures that the catalog knows, from inside the image folder only."""
+    """Gives pictures that the catalogue knows, from inside the image folder only."""
 
     finders: Executor | None = None  # whose threads `find` is to be called in; None: any
 
-    def __init__(self, settings: Settings, catalog: Catalog, root: str) -> None:
+    def __init__(self, settings: Settings, known: KnownItems, root: str) -> None:
         self._root = root  # resolved
         self._redirect = settings.image_redirect
         self._limits = DecodeLimits.for_catalogue(settings)
-        self._catalog = catalog
+        self._known = known
         self._thumbnails = ThumbnailCache(int(settings.thumbnail_cache_mb * 1_000_000))
 
     def find(self, path: str) -> Original:
@@ -101,7 +99,7 @@ class Pictures:
         Raises:
             PictureNotFoundError: there is no such picture.
         """
-        file = self._locate(self._item(path))
+        file = self._locate(self._known.picture(path))
         with open_inside(self._root, file) as opened:
             found = os.fstat(opened.fileno())
             head = opened.read(MAGIC_BYTES)
@@ -122,23 +120,17 @@ class Pictures:
         """
         if not self._redirect:
             return None
-        item = self._item(path)
+        picture = self._known.picture(path)
         if self._redirect == "signed":
-            return self._signed_url(item.path, SIGNED_S)
-        return f"{self._redirect.rstrip('/')}/{quote(os.fsencode(item.path))}"
+            return self._signed_url(picture.path, SIGNED_S)
+        return f"{self._redirect.rstrip('/')}/{quote(os.fsencode(picture.path))}"
 
     def close(self) -> None:
         """Give back what is held beside memory."""
 
-    def _item(self, path: str) -> Item:
-        item = self._catalog.find_item(path)
-        if item is None or item.state is ItemState.MISSING:
-            raise PictureNotFoundError
-        return item
-
-    def _locate(self, item: Item) -> str:
+    def _locate(self, picture: KnownPicture) -> str:
         try:
-            return os.path.realpath(os.path.join(self._root, item.path))
+            return os.path.realpath(os.path.join(self._root, picture.path))
         except (OSError, ValueError) as error:  # taken away this moment; a NUL inside
             raise PictureNotFoundError from error
 
@@ -202,7 +194,7 @@ class Pictures:
             raise PictureNotFoundError(f"There is no picture to show: {error}") from error
 
 
-def open_pictures(settings: Settings, catalog: Catalog) -> Pictures:
+def open_pictures(settings: Settings, known: KnownItems) -> Pictures:
     """The pictures of the place that LOOKALIKE_IMAGE_DIR names.
 
     Raises:
@@ -210,10 +202,10 @@ def open_pictures(settings: Settings, catalog: Catalog) -> Pictures:
     """
     source = open_source(settings)
     if isinstance(source, LocalFolder):
-        return Pictures(settings, catalog, os.path.realpath(source.root))
+        return Pictures(settings, known, os.path.realpath(source.root))
     from service.object_pictures import ObjectPictures  # noqa: PLC0415  # which derives from these
 
-    return ObjectPictures(settings, catalog, source)
+    return ObjectPictures(settings, known, source)
 
 
 def _encoded(image: Image.Image, kind: str, **options: int) -> bytes:

@@ -10,7 +10,6 @@ import numpy as np
 
 from core.errors import ImageError
 from core.vision.decode import DecodeLimits
-from core.vision.embedder import unit_rows
 from service.errors import (
     EmptyQueryError,
     FetchError,
@@ -18,7 +17,6 @@ from service.errors import (
     PictureNotFoundError,
     UnsupportedDataUriError,
 )
-from service.names import spellings
 from service.vectors import ModelInUse, PictureVectors
 
 if TYPE_CHECKING:
@@ -27,16 +25,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from core.records import Item
     from core.settings import Settings
-    from core.store.catalog import Catalog
     from core.vision.embedder import Embedder
     from service.batcher import Batcher
+    from service.keeper import View
+    from service.known_items import KnownItem, KnownItems
     from service.looking import Looker
     from service.pictures import Pictures
     from service.questions import Crop
     from service.references import References
-    from service.snapshots import View
 
 _OF_ONE_PICTURE: Final = (
     ImageError,
@@ -88,7 +85,7 @@ class QueryMaker:
         batcher: Batcher,
         references: References,
         pictures: Pictures,
-        catalog: Catalog,
+        known: KnownItems,
         workers: Executor,
     ) -> None:
         self._limits = DecodeLimits.for_uploads(settings)
@@ -96,7 +93,7 @@ class QueryMaker:
         self._batcher = batcher
         self._references = references
         self._pictures = pictures
-        self._catalog = catalog
+        self._known = known
         self._workers = workers
 
     async def make(self, view: View, parts: Sequence[Part]) -> Query:
@@ -116,7 +113,7 @@ class QueryMaker:
         if any(part.text is not None for part in used):
             require_text_tower(view.embedder)
         model = ModelInUse(view.embedder, self._batcher, view.snapshot)
-        vectors = PictureVectors(model, self._catalog, self._limits, self._workers)
+        vectors = PictureVectors(model, self._known, self._limits, self._workers)
         pieces = await asyncio.gather(*(self._piece(view, vectors, part) for part in used))
         weights = np.array([part.weight for part in used])
         total = weights @ np.stack([piece.vector for piece in pieces]).astype(np.float64)
@@ -142,21 +139,16 @@ class QueryMaker:
     async def _of_item(self, view: View, part: Part, path: str) -> _Piece:
         """The stored vector of an item; only a part of its picture has to go through the model."""
         loop = asyncio.get_running_loop()
-        item = await loop.run_in_executor(self._workers, self._find_item, path)
+        item = await loop.run_in_executor(
+            self._workers, self._known.find, view.snapshot, path, part.at_ms
+        )
         if part.crop is None:
-            return _Piece(_stored(view, item, part.at_ms), item.id)
+            return _Piece(item.vector, item.id)
         picture = await loop.run_in_executor(self._workers, self._picture, item, part.at_ms)
         look = await self._looker.look(view.embedder, picture, part.crop)
         return _Piece(look.vector, item.id)
 
-    def _find_item(self, path: str) -> Item:
-        for spelling in spellings(path):
-            item = self._catalog.find_item(spelling)
-            if item is not None:
-                return item
-        raise PictureNotFoundError(f"The catalogue has no item {path!r}.")
-
-    def _picture(self, item: Item, at_ms: int | None) -> bytes:
+    def _picture(self, item: KnownItem, at_ms: int | None) -> bytes:
         return self._pictures.rendered(self._pictures.find(item.path), _CROPPED_FROM, at_ms or 0)
 
 
@@ -168,17 +160,3 @@ def require_text_tower(embedder: Embedder) -> None:
     """
     if not embedder.supports_text:
         embedder.embed_texts(())
-
-
-def _stored(view: View, item: Item, at_ms: int | None) -> NDArray[np.float32]:
-    """The vector that an item is found by; of a video that of the moment nearest to `at_ms`."""
-    entries, vectors = view.snapshot.entries, view.snapshot.vectors
-    places = np.flatnonzero(entries.item_ids == item.id)
-    if vectors is None or not len(places):
-        raise PictureNotFoundError(f"{item.path!r} cannot be searched by: it has no vector yet.")
-    place = places[np.abs(entries.at_ms[places] - (at_ms or 0)).argmin()]
-    found = unit_rows(vectors.read(entries.vector_ids[place : place + 1]))
-    if not np.isfinite(found).all():
-        raise PictureNotFoundError(f"The vector of {item.path!r} is damaged; it will be remade.")
-    vector: NDArray[np.float32] = found[0]
-    return vector

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-    from core.store.snapshot import Filters
+    from core.store.view import Filters
 
 
 class GroupBy(StrEnum):

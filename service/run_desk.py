@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from core.records import Run, RunOptions
     from core.store.catalog import Catalog
-    from service.snapshots import SnapshotKeeper
+    from service.keeper import Keeper
 
 _POLL_S: Final = 0.1
 _HEARTBEAT_LASTS_S: Final = 15.0
@@ -53,7 +53,7 @@ class DaemonNote:
 class RunDesk:
     """Where runs are asked for, followed and stopped."""
 
-    def __init__(self, catalog: Catalog, keeper: SnapshotKeeper, *, supervises: bool) -> None:
+    def __init__(self, catalog: Catalog, keeper: Keeper, *, supervises: bool) -> None:
         self._catalog = catalog
         self._keeper = keeper
         self._supervises = supervises  # whether this program starts the daemon itself

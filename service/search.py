@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from core.errors import IndexUnavailableError
 from service.errors import NotReadyError, UnknownFilterKeyError
 
 if TYPE_CHECKING:
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from core.settings import Settings
-    from core.store.snapshot import Found, Snapshot
+    from core.store.view import CatalogueView, Found
+    from service.keeper import Keeper, View
     from service.metrics import Metrics
     from service.questions import Question
-    from service.snapshots import SnapshotKeeper, View
 
 SCORE_DIGITS: Final = 6
 """Decimals of a score; scores are compared with the threshold as they are shown."""
@@ -42,7 +43,7 @@ class Searcher:
     """Finds the photos that look like something."""
 
     def __init__(
-        self, settings: Settings, keeper: SnapshotKeeper, workers: Executor, metrics: Metrics
+        self, settings: Settings, keeper: Keeper, workers: Executor, metrics: Metrics
     ) -> None:
         self._threshold = settings.threshold
         self._text_threshold = settings.text_threshold
@@ -76,9 +77,20 @@ class Searcher:
 
         def find() -> Answer:
             with self._metrics.stage("search"):
-                return _find(view.snapshot, vector, question, threshold)
+                return self._find(view, vector, question, threshold)
 
         return await loop.run_in_executor(self._workers, find)
+
+    def _find(
+        self, view: View, vector: NDArray[np.float32], question: Question, threshold: float
+    ) -> Answer:
+        try:
+            return _find(view.snapshot, vector, question, threshold)
+        except IndexUnavailableError as error:
+            other = self._keeper.instead(error)
+            if other is None or other.embedder.fingerprint != view.embedder.fingerprint:
+                raise
+            return _find(other.snapshot, vector, question, threshold)
 
     def threshold_of(self, view: View, asked: float | None, *, text: bool = False) -> float:
         """The least score of a match: as asked, else as set, else the model's own."""
@@ -91,25 +103,25 @@ class Searcher:
         return next(value for value in (asked, chosen, own) if value is not None)
 
 
-def _check_filters(snapshot: Snapshot, question: Question) -> None:
-    known = snapshot.entries.columns.keys
+def _check_filters(snapshot: CatalogueView, question: Question) -> None:
+    known = snapshot.attribute_keys
     unknown = [key for key in question.filters if key not in known]
-    if unknown and len(snapshot.entries):
+    if unknown and snapshot.item_count:
         raise UnknownFilterKeyError(unknown[0], known)
 
 
 def _find(
-    snapshot: Snapshot, vector: NDArray[np.float32], question: Question, threshold: float
+    snapshot: CatalogueView, vector: NDArray[np.float32], question: Question, threshold: float
 ) -> Answer:
     search = snapshot.search_products if question.by_product else snapshot.search
     found = search(vector, question.top_k, question.filters, question.excluded)
     matches = [match for match in found if round(match.score, SCORE_DIGITS) >= threshold]
     facets = _facets(snapshot, vector, question, threshold) if question.facets else None
-    return Answer(matches, threshold, snapshot.entries.item_count, facets)
+    return Answer(matches, threshold, snapshot.item_count, facets)
 
 
 def _facets(
-    snapshot: Snapshot, vector: NDArray[np.float32], question: Question, threshold: float
+    snapshot: CatalogueView, vector: NDArray[np.float32], question: Question, threshold: float
 ) -> dict[str, list[tuple[str, int]]]:
     counted = snapshot.facets(
         vector,

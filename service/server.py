@@ -19,6 +19,7 @@ from core.source.opening import open_source
 from service.app import create_app
 from service.guard.key_ring import KeyRing
 from service.guard.protocol import ConnectionLimits, protocol_of
+from service.query_node import check_can_supervise
 from service.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def serve(settings: Settings, announce: Callable[[str], None], *, ingest: bool) 
             f"LOOKALIKE_IMAGE_DIR={settings.image_dir} is not a folder. Create it, name another, "
             "or serve without ingesting (--no-ingest)."
         )
+    if ingest:
+        check_can_supervise(settings)
     open_to_all = settings.allow_anonymous or KeyRing(settings).required
     listener = bind(settings.host, settings.port, only_loopback=not open_to_all)
     try:

@@ -10,19 +10,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from core.errors import LookalikeError, ModelError, StoreModelError
+from core.errors import LookalikeError
 from core.store.catalog import Catalog
 from core.store.snapshot import Snapshot, read_snapshot
-from core.vision.models import ModelSource, load_embedder
+from service.keeper import Keeper, View
+from service.space_model import embedder_of
 
 if TYPE_CHECKING:
-    from core.records import Space
     from core.settings import Settings
-    from core.vision.embedder import Embedder
 
 log = logging.getLogger(__name__)
 
@@ -31,15 +28,7 @@ _RETRY_S: Final = 30.0  # before a generation that could not be taken up is trie
 _NONE_REFUSED: Final = (-1, 0.0)  # generation that could not be taken up, when to try it again
 
 
-@dataclass(frozen=True)
-class View:
-    """What one request uses from start to end."""
-
-    embedder: Embedder
-    snapshot: Snapshot
-
-
-class SnapshotKeeper:
+class SnapshotKeeper(Keeper):
     """Holds the current `View` and replaces it as the store moves on."""
 
     def __init__(self, settings: Settings, poll_s: float = _POLL_S) -> None:
@@ -47,6 +36,7 @@ class SnapshotKeeper:
         self._poll_s = poll_s
         self._catalog = Catalog(settings.store_dir)
         self._view: View | None = None
+        self._snapshot: Snapshot | None = None  # the view's
         self._problem: str | None = None  # why the newest generation is not served
         self._refused = _NONE_REFUSED
         self._lock = threading.Lock()
@@ -55,18 +45,20 @@ class SnapshotKeeper:
 
     @property
     def view(self) -> View | None:
-        """The newest state that can be served; None before `load`."""
+        """See `Keeper.view`."""
         return self._view
 
     @property
-    def problems(self) -> tuple[str, ...]:
-        """Why answers may be wrong or old, each a sentence; empty when all is well.
+    def local(self) -> Snapshot | None:
+        """See `Keeper.local`."""
+        return self._snapshot
 
-        A damaged index is none: the snapshot is then searched exactly.
-        """
-        if self._view is None:
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """See `Keeper.problems`; a damaged index is none: it is then searched exactly."""
+        if self._snapshot is None:
             return (self._problem or "The model and the catalogue are being loaded.",)
-        vectors = self._view.snapshot.vectors
+        vectors = self._snapshot.vectors
         damaged = vectors.problems if vectors else ()
         return (*damaged, self._problem) if self._problem else damaged
 
@@ -120,8 +112,11 @@ class SnapshotKeeper:
         if generation == refused and time.monotonic() < retry_at:
             return
         self._refused = (generation, time.monotonic() + _RETRY_S)
-        snapshot = read_snapshot(self._catalog, view.snapshot if view else None)
-        self._view = View(self._embedder_of(snapshot.space), snapshot)
+        snapshot = read_snapshot(self._catalog, self._snapshot)
+        self._view = View(
+            embedder_of(self._settings, snapshot.space, view.embedder if view else None), snapshot
+        )
+        self._snapshot = snapshot
         self._problem, self._refused = None, _NONE_REFUSED
         log.info(
             "The catalogue is at generation %d: %d photos.",
@@ -140,50 +135,3 @@ class SnapshotKeeper:
                 exc_info=not isinstance(error, LookalikeError),
             )
         self._problem = str(error)
-
-    def _embedder_of(self, space: Space | None) -> Embedder:
-        """The model of a space, loaded unless it is the one at hand."""
-        chosen = ModelSource.from_settings(self._settings)
-        if space is None:
-            return self._view.embedder if self._view else load_embedder(chosen)
-        if self._view is not None and self._view.embedder.fingerprint == space.fingerprint:
-            return self._view.embedder
-        reasons = list[str]()
-        for source in _sources(space, chosen):
-            try:
-                embedder = load_embedder(source)
-            except ModelError as error:
-                reasons.append(str(error))
-                continue
-            if embedder.fingerprint == space.fingerprint:
-                return embedder
-            reasons.append(
-                "What loads under these names makes other vectors: other weights or another "
-                "version."
-            )
-        raise StoreModelError(
-            f"The vectors in {self._settings.store_dir} were made by {_named(space)}, which is "
-            f"not at hand: {' '.join(reasons)} Set LOOKALIKE_MODEL and LOOKALIKE_MODEL_WEIGHTS to "
-            "the model you want and run `lookalike-ingest run`, which embeds the photos with it."
-        )
-
-
-def _sources(space: Space, chosen: ModelSource) -> list[ModelSource]:
-    """Where the model of a space may be, likeliest first."""
-    weights = Path(space.weights) if space.weights else None
-    recorded = replace(chosen, spec=space.spec, weights=weights)
-    if chosen.spec != space.spec:
-        return [recorded]
-    if _resolved(chosen.weights) == _resolved(weights):
-        return [chosen]
-    # The same weights may lie elsewhere by now.
-    return [recorded, chosen]
-
-
-def _resolved(path: Path | None) -> Path | None:
-    return path.resolve() if path else None
-
-
-def _named(space: Space) -> str:
-    weights = f" with LOOKALIKE_MODEL_WEIGHTS={space.weights}" if space.weights else ""
-    return f"LOOKALIKE_MODEL={space.spec}{weights}"

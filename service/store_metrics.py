@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
+    from core.store.catalog import Catalog
     from service.collaborators import Collaborators
 
 _PREFIX: Final = "lookalike_"
@@ -37,23 +38,25 @@ class StoreCollector(Collector):
         """See `Collector.collect`."""
         yield from self._service()
         yield from self._index()
-        yield from self._items()
-        yield from self._runs()
+        if self._parts.store is not None:
+            yield from self._items(self._parts.store)
+            yield from self._runs(self._parts.store)
         yield from self._disk()
         yield from _gpu()
 
     def _service(self) -> Iterable[Metric]:
         parts = self._parts
         view, problems = parts.keeper.view, parts.keeper.problems
-        damage = view.snapshot.problems if view else ()
+        damage = parts.keeper.warnings
         yield _gauge("ready", "Whether searches are answered right.", view is not None, problems)
         yield _gauge("queue_depth", "Jobs that wait for the model.", parts.batcher.waiting)
         yield _gauge(
             "store_problems", "Damaged files of the store.", len({*problems, *damage} - {None})
         )
-        note = parts.desk.daemon()
-        alive = note is not None and note.alive(time.time())
-        yield _gauge("ingest_daemon_up", "Whether an ingest daemon is at work.", alive)
+        if parts.own_desk is not None:
+            note = parts.own_desk.daemon()
+            alive = note is not None and note.alive(time.time())
+            yield _gauge("ingest_daemon_up", "Whether an ingest daemon is at work.", alive)
         model = InfoMetricFamily(_PREFIX + "model", "The model that answers searches.")
         if view is not None:
             model.add_metric((), {"spec": view.embedder.spec, "device": str(view.embedder.device)})
@@ -64,21 +67,24 @@ class StoreCollector(Collector):
         if view is None:
             return
         snapshot = view.snapshot
-        index = snapshot.index
-        recall = 1.0 if index is None or index.recall is None else index.recall
+        index = snapshot.index_facts
+        measured = index is None or not index.kind.startswith("Milvus")
+        recall = index.recall if index else None
+        recall = 1.0 if recall is None and measured else recall
         yield _gauge("generation", "Generation being searched.", snapshot.generation)
-        yield _gauge("index_vectors", "Vectors being searched.", len(index) if index else 0)
-        yield _gauge("index_recall", "Recall@10 against exact search; 1: exact.", recall)
-        yield _gauge("searchable_items", "Photos being searched.", snapshot.entries.item_count)
+        yield _gauge("index_vectors", "Vectors being searched.", index.vectors if index else 0)
+        if recall is not None:
+            yield _gauge("index_recall", "Recall@10 against exact search; 1: exact.", recall)
+        yield _gauge("searchable_items", "Photos being searched.", snapshot.item_count)
 
-    def _items(self) -> Iterable[Metric]:
+    def _items(self, store: Catalog) -> Iterable[Metric]:
         family = GaugeMetricFamily(_PREFIX + "items", "Photos by state.", labels=("state",))
-        for state, count in self._parts.catalog.count_items().items():
+        for state, count in store.count_items().items():
             family.add_metric((state.value,), count)
         yield family
 
-    def _runs(self) -> Iterable[Metric]:
-        totals = self._parts.catalog.runs.totals()
+    def _runs(self, store: Catalog) -> Iterable[Metric]:
+        totals = store.runs.totals()
         runs = CounterMetricFamily(_PREFIX + "runs", "Ingest runs by state.", labels=("state",))
         for state, count in totals.states.items():
             runs.add_metric((state.value,), count)

@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from core.store.vectors import still_vector_id
 from core.vision.decode import decode_image
-from core.vision.embedder import unit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -25,11 +23,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    from core.store.catalog import Catalog
-    from core.store.snapshot import Snapshot
+    from core.store.view import CatalogueView
     from core.vision.decode import DecodeLimits
     from core.vision.embedder import Embedder
     from service.batcher import Batcher
+    from service.known_items import KnownItems
 
 T = TypeVar("T")
 
@@ -40,7 +38,7 @@ class ModelInUse:
 
     embedder: Embedder
     batcher: Batcher  # runs the embedder
-    snapshot: Snapshot | None  # whose vectors may be of the same space
+    snapshot: CatalogueView | None  # whose vectors may be of the same space
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +54,10 @@ class PictureVectors:
     """Makes the vectors of one request's pictures; one that occurs twice is embedded once."""
 
     def __init__(
-        self, model: ModelInUse, catalog: Catalog, limits: DecodeLimits, workers: Executor
+        self, model: ModelInUse, known: KnownItems, limits: DecodeLimits, workers: Executor
     ) -> None:
         self.model = model
-        self._catalog = catalog
+        self._known = known
         self._limits = limits
         self._workers = workers
         self._prepared: dict[bytes, asyncio.Task[PreparedPicture]] = {}  # by MD5 of the file
@@ -114,17 +112,9 @@ class PictureVectors:
         return PreparedPicture(hashlib.md5(pixels.tobytes()).digest(), None, pixels)
 
     def _stored(self, md5: bytes) -> NDArray[np.float32] | None:
-        snapshot = self.model.snapshot
-        if snapshot is None or snapshot.space is None or snapshot.vectors is None:
-            return None
-        if snapshot.space.fingerprint != self.model.embedder.fingerprint:
-            return None
-        with self._catalog.database.reading() as connection:
-            vector_id = still_vector_id(connection, snapshot.space.id, md5)
-        if vector_id is None:
-            return None
-        vectors = unit_rows(snapshot.vectors.read(np.array([vector_id], np.int64)))
-        return vectors[0] if np.isfinite(vectors).all() else None
+        return self._known.vector_of_content(
+            self.model.snapshot, self.model.embedder.fingerprint, md5
+        )
 
     async def _work(self, task: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._workers, task)

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
 BASE = sorted((KUBERNETES / "base").glob("[!k]*.yaml"))
+SCALED = [KUBERNETES / "scaled" / name for name in ("query.yaml", "network.yaml")]
 
 
 def documents(path: Path) -> Iterator[dict[str, Any]]:
@@ -39,7 +40,9 @@ def containers() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
                 yield from ((pod, container) for container in pod["containers"])
 
 
-@pytest.mark.parametrize("path", BASE, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [*BASE, *SCALED], ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
 @pytest.mark.parametrize("version", ["1.29", "1.37"])
 def test_kubernetes_objects_fit_their_schemas(path: Path, version: str) -> None:
     for document in documents(path):
@@ -54,6 +57,11 @@ def test_the_kustomizations_name_every_file_there_is() -> None:
     for patch in gpu["patches"]:
         (operations,) = documents(KUBERNETES / "gpu" / patch["path"])
         assert {step["op"] for step in operations} == {"add"}
+    (scaled,) = documents(KUBERNETES / "scaled/kustomization.yaml")
+    assert scaled["resources"] == ["../base", *(path.name for path in SCALED)]
+    named = {patch["path"] for patch in scaled["patches"]} | set(scaled["resources"])
+    there = {path.name for path in (KUBERNETES / "scaled").iterdir()}
+    assert there - named == {"kustomization.yaml"}
     assert "nvidia.com~1gpu" in (KUBERNETES / "gpu/gpu.yaml").read_text()
 
 
@@ -74,6 +82,24 @@ def test_pods_run_as_nobody_and_write_to_their_volumes_only() -> None:
         assert mounts["/data/images"]["readOnly"]
         assert {"/tmp", "/data/store", "/cache"} <= set(mounts)  # noqa: S108  # a mount, not a file
         assert "sh" not in container["command"]
+
+
+def test_query_nodes_have_no_store_and_grow_by_themselves() -> None:
+    deployment, service, scaler, budget = documents(SCALED[0])
+    assert deployment["spec"]["selector"]["matchLabels"] == service["spec"]["selector"]
+    assert budget["spec"]["selector"]["matchLabels"] == service["spec"]["selector"]
+    assert "replicas" not in deployment["spec"]  # the autoscaler's
+    assert scaler["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
+    pod = deployment["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    (container,) = pod["containers"]
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert "--no-ingest" in container["command"]
+    mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert "/data/store" not in mounts
+    assert not [volume for volume in pod["volumes"] if "persistentVolumeClaim" in volume]
+    assert "LOOKALIKE_COORDINATOR_URL" in {one["name"] for one in container["env"]}
 
 
 def test_many_services_and_one_ingester() -> None:
@@ -110,7 +136,7 @@ def test_the_compose_file_fits_its_schema_and_locks_its_containers() -> None:
     )
     assert done.returncode == 0, done.stdout
     (compose,) = documents(DEPLOY / "compose.yaml")
-    assert set(compose["services"]) == {"service", "ingest", "prometheus", "grafana"}
+    assert set(compose["services"]) == {"service", "ingest", "query", "prometheus", "grafana"}
     for service in compose["services"].values():
         assert service["read_only"]
         assert service["cap_drop"] == ["ALL"]
@@ -125,7 +151,7 @@ def test_the_compose_file_fits_its_schema_and_locks_its_containers() -> None:
 
 def test_every_setting_a_manifest_names_exists() -> None:
     known = {f"LOOKALIKE_{name.upper()}" for name in Settings.model_fields}
-    own = {"LOOKALIKE_BIND", "LOOKALIKE_PHOTOS"} | {
+    own = {"LOOKALIKE_BIND", "LOOKALIKE_PHOTOS", "LOOKALIKE_EXTRAS"} | {
         f"LOOKALIKE_{part}_MEMORY" for part in ("SERVICE", "INGEST")
     }
     for path in [ROOT / "Dockerfile", *DEPLOY.rglob("*.yaml"), *ROOT.glob("docs/*.md")]:

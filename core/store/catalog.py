@@ -197,6 +197,18 @@ class Catalog:
                 counts[ItemState(row["state"])] = row["n"]
         return counts
 
+    def count_attributes(self) -> dict[str, list[tuple[str, int]]]:
+        """For each key, how often each value occurs among searchable items, most frequent first."""
+        counted: dict[str, list[tuple[str, int]]] = {}
+        with self.database.reading() as connection:
+            for row in connection.execute(
+                "SELECT a.key, a.value, count(*) AS n FROM items, json_each(items.attributes) a "
+                "WHERE vector_md5 IS NOT NULL AND state != 'missing' "
+                "GROUP BY a.key, a.value ORDER BY a.key, n DESC, a.value"
+            ):
+                counted.setdefault(row["key"], []).append((row["value"], row["n"]))
+        return counted
+
     def request_retry(self, paths: Iterable[str] | None) -> int:
         """Have failed items tried again at the next run; None: all of them. Gives their number."""
         with self.database.writing() as connection:

@@ -6,7 +6,6 @@ one beside it from what changed since, so that nothing waits and nothing is lock
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -20,10 +19,11 @@ from core.store.index.faiss import FaissIndex, build_index, load_index
 from core.store.index.record import IndexRecord, index_path, latest_index
 from core.store.packed import distinct
 from core.store.vectors import StoredVectors
+from core.store.view import CatalogueView, Filters, Found, IndexFacts
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Collection, Hashable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -33,20 +33,9 @@ if TYPE_CHECKING:
 
 _ATTEMPTS: Final = 5
 
-Filters = dict[str, Sequence[str]]
-"""Attribute key -> values: any of a key's values, and so for every key."""
-
 
 @dataclass(frozen=True)
-class Found:
-    """One entry and how near it is."""
-
-    entry: Entry
-    score: float  # cosine, -1 to 1
-
-
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(CatalogueView):
     """One generation of a store, ready to be searched from any thread."""
 
     generation: int
@@ -64,6 +53,22 @@ class Snapshot:
         damaged = self.vectors.problems if self.vectors else ()
         return (*damaged, self.index_problem) if self.index_problem else damaged
 
+    @property
+    def item_count(self) -> int:
+        """See `CatalogueView.item_count`."""
+        return self.entries.item_count
+
+    @property
+    def attribute_keys(self) -> list[str]:
+        """See `CatalogueView.attribute_keys`."""
+        return self.entries.columns.keys
+
+    @property
+    def index_facts(self) -> IndexFacts | None:
+        """See `CatalogueView.index_facts`."""
+        index = self.index
+        return None if index is None else IndexFacts(index.kind, len(index), index.recall)
+
     def search(
         self,
         query: NDArray[np.float32],
@@ -71,12 +76,7 @@ class Snapshot:
         filters: Filters | None = None,
         excluded: Collection[int] = (),
     ) -> list[Found]:
-        """Find the k nearest items of a `[d]` unit vector, best first, equal scores by path.
-
-        With `filters` an item must have one of the values of every key; however few do, the k
-        best of them are found. The `excluded` items are left out. A video is found once, by its
-        best moment.
-        """
+        """See `CatalogueView.search`."""
         scope = self._scope(filters, excluded)
         if self.entries.has_videos:
             return self._best_of_each(query, k, scope, lambda entry: entry.item_id)
@@ -89,7 +89,7 @@ class Snapshot:
         filters: Filters | None = None,
         excluded: Collection[int] = (),
     ) -> list[Found]:
-        """Like `search`, one entry for each product: its best. Gives the k nearest products."""
+        """See `CatalogueView.search_products`."""
         scope = self._scope(filters, excluded)
         return self._best_of_each(query, k, scope, lambda entry: entry.product_id)
 
@@ -102,10 +102,7 @@ class Snapshot:
         *,
         by_product: bool = False,
     ) -> dict[str, list[tuple[str, int]]]:
-        """Count the attribute values of every item at or above the threshold, after filters.
-
-        By product, each product counts once, with the attributes of its best entry.
-        """
+        """See `CatalogueView.facets`; every match is counted."""
         if self.index is None or not len(self.entries):
             return {}
         scope = self._scope(filters, excluded)
@@ -116,6 +113,16 @@ class Snapshot:
         elif self.entries.has_videos:
             places = self._best_places(places, scores, lambda place: self.entries.item_ids[place])
         return self.entries.columns.facets(places)
+
+    def search_having(self, query: NDArray[np.float32], k: int, key: str) -> list[Found]:
+        """See `CatalogueView.search_having`."""
+        values = self.entries.columns.values(key)
+        return self.search(query, k, {key: values}) if values else []
+
+    def samples(self, count: int) -> list[Entry]:
+        """See `CatalogueView.samples`."""
+        step = max(1, len(self.entries) // count)
+        return [self.entries[place] for place in range(0, len(self.entries), step)]
 
     def _scope(self, filters: Filters | None, excluded: Collection[int]) -> _Scope:
         passing, allowed = self.entries.vectors_matching(filters) if filters else (None, None)

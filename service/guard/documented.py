@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from service.guard.scopes import ADMIN, OPEN, declared
+from service.guard.scopes import ADMIN, OPEN, declared, takes_store
 
 _SCHEMES: Final = {
     "bearer": {"type": "http", "scheme": "bearer"},
@@ -22,6 +22,11 @@ _ANYWHERE: Final[dict[str, tuple[str, ...]]] = {
     "504": ("timed_out",),
 }
 _KEYED: Final[dict[str, tuple[str, ...]]] = {"401": ("unauthorized",), "403": ("forbidden",)}
+_STORES: Final[dict[str, tuple[str, ...]]] = {
+    "421": ("needs_coordinator",),
+    "503": ("coordinator_unavailable",),
+}
+"""Of query nodes, for what the coordinator answers."""
 _WITH_BODY: Final[dict[str, tuple[str, ...]]] = {
     "400": ("bad_request", "malformed_request"),
     "403": ("cross_site",),
@@ -40,6 +45,8 @@ def document_guard(schema: dict[str, Any]) -> None:
             _add(operation, _ANYWHERE)
             if method != "get":
                 _add(operation, _WITH_BODY)
+            if takes_store(path):
+                _add(operation, _STORES)
             if need is OPEN:
                 operation["security"] = []
                 continue

@@ -79,6 +79,22 @@ PAGES: Final[Mapping[str, Need]] = {
 """Pages for people: who has not signed in is led to `/login`."""
 
 
+STORE_ROUTES: Final = (
+    "/api/v1/preprocess",
+    "/api/v1/runs",
+    "/api/v1/items",
+    "/api/v1/duplicates",
+    "/api/v1/operations",
+    "/operations/charts",
+)
+"""Routes, with all below them, that take the store; a query node has the coordinator asked."""
+
+
+def takes_store(path: str) -> bool:
+    """Whether a route cannot be answered without the store."""
+    return any(path == route or path.startswith(f"{route}/") for route in STORE_ROUTES)
+
+
 def declared(method: str, path: str, table: Mapping[str, Need] = NEEDS) -> Need | None:
     """What the table says of a request; None where it has no row."""
     method = "GET" if method == "HEAD" else method

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from core.records import STILL, image_id
-from core.store.snapshot import Found
+from core.store.view import Found
 from service.describer import Description
 from service.names import filename, image_url, shown
 from service.schemas.describe import ColourAnswer, DescriptionAnswer, TagAnswer, TraitAnswer

@@ -21,6 +21,7 @@ PICTURE_PROBLEMS: Mapping[str, int] = {
     "model_error": 503,
     "out_of_device_memory": 503,
     "not_ready": 503,
+    "index_unavailable": 503,
 }
 """What may be wrong with an upload, or with the service it came to."""
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 
 from service.collaborators import Parts
 from service.duplicates import FLOOR, Group
+from service.errors import NeedsLocalVectorsError
 from service.names import image_url, shown
 from service.schemas.duplicates import DuplicateGroup, DuplicateItem, DuplicatesAnswer
 from service.schemas.numbers import Offset
@@ -15,7 +16,7 @@ from service.search import SCORE_DIGITS
 router = APIRouter(prefix="/api/v1/duplicates", tags=["items"])
 
 
-@router.get("", responses=problems(not_ready=503))
+@router.get("", responses=problems(not_ready=503, needs_local_vectors=501))
 def list_duplicates(
     parts: Parts,
     threshold: Annotated[
@@ -29,7 +30,10 @@ def list_duplicates(
     offset: Offset = 0,
 ) -> DuplicatesAnswer:
     """Groups of photos that look the same, the most alike first."""
-    snapshot = parts.searcher.current_view().snapshot
+    parts.searcher.current_view()
+    snapshot = parts.keeper.local
+    if snapshot is None:
+        raise NeedsLocalVectorsError
     found = parts.duplicates.find(snapshot, threshold, across_products=across_products)
     return DuplicatesAnswer(
         groups=[_described(group) for group in found.groups[offset : offset + limit]],

@@ -11,6 +11,7 @@ from service.collaborators import Collaborators, Parts
 from service.describer import CLASSES, Description
 from service.disconnect import unless_gone
 from service.embeddings import MOST_CLASSES, Embedded
+from service.keeper import View
 from service.names import shown
 from service.questions import Crop
 from service.routes.answers import description_of, milliseconds_since, share
@@ -18,7 +19,6 @@ from service.routes.asked import PICTURE_PROBLEMS, URL_PROBLEMS, AskedCrop, File
 from service.schemas.describe import DescribeAnswer
 from service.schemas.embeddings import EmbeddingError, EmbeddingsAnswer, PredictionAnswer
 from service.schemas.problem import problems
-from service.snapshots import View
 
 router = APIRouter(prefix="/api/v1", tags=["pictures"])
 

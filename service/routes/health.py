@@ -5,8 +5,10 @@ import time
 import psutil
 from fastapi import APIRouter
 
+from core.records import ItemState
 from core.reports import iso_time
 from core.store.snapshot import Snapshot
+from core.store.view import CatalogueView
 from service.collaborators import Collaborators, Parts
 from service.errors import NotReadyError
 from service.guard.guard import Guarded
@@ -35,8 +37,8 @@ async def health(parts: Parts) -> HealthAnswer:
     return HealthAnswer(
         status="degraded" if found else "healthy",
         model_loaded=view is not None,
-        features_loaded=view is not None and len(view.snapshot.entries) > 0,
-        total_products=view.snapshot.entries.item_count if view else 0,
+        features_loaded=view is not None and view.snapshot.item_count > 0,
+        total_products=view.snapshot.item_count if view else 0,
         device=scorer.device if scorer else None,
         model_type=scorer.spec if scorer else None,
         problems=list(found),
@@ -57,7 +59,7 @@ async def ready(parts: Parts, guard: Guarded) -> ReadyAnswer:
     view, found = parts.keeper.view, parts.keeper.problems
     if view is None or found:
         raise NotReadyError(found)
-    return ReadyAnswer(generation=view.snapshot.generation, warnings=list(view.snapshot.problems))
+    return ReadyAnswer(generation=view.snapshot.generation, warnings=list(parts.keeper.warnings))
 
 
 @router.get("/stats", responses=problems(not_ready=503))
@@ -65,25 +67,25 @@ def stats(parts: Parts) -> StatsAnswer:
     """How much there is of everything."""
     view = parts.searcher.current_view()
     snapshot = view.snapshot
-    dimension, vectors = view.embedder.dimension, len(snapshot.index) if snapshot.index else 0
-    space_id = snapshot.space.id if snapshot.space else None
-    stored = sum(record.size for record in parts.catalog.segments(space_id))
+    index = snapshot.index_facts
+    dimension, vectors = view.embedder.dimension, index.vectors if index else 0
+    here = isinstance(snapshot, Snapshot)  # else the vectors are in Milvus' memory
     return StatsAnswer(
-        total_products=snapshot.entries.item_count,
+        total_products=snapshot.item_count,
         feature_dimension=dimension,
-        memory_usage_mb=round(vectors * dimension * _STORED_BYTES / _MB, 3),
-        feature_file_size_mb=round(stored / _MB, 3),
+        memory_usage_mb=round(here * vectors * dimension * _STORED_BYTES / _MB, 3),
+        feature_file_size_mb=round(_stored_bytes(parts, snapshot) / _MB, 3),
         process_memory_mb=round(psutil.Process().memory_info().rss / _MB, 1),
         generation=snapshot.generation,
         model=view.embedder.spec,
         space=space_answer(snapshot),
         index=index_answer(snapshot),
-        items={state.value: count for state, count in parts.catalog.count_items().items()},
+        items=_items(parts, snapshot),
         ingest=_ingest(parts),
     )
 
 
-def space_answer(snapshot: Snapshot) -> SpaceAnswer | None:
+def space_answer(snapshot: CatalogueView) -> SpaceAnswer | None:
     """The space being searched, as clients see it."""
     space = snapshot.space
     if space is None:
@@ -96,16 +98,31 @@ def space_answer(snapshot: Snapshot) -> SpaceAnswer | None:
     )
 
 
-def index_answer(snapshot: Snapshot) -> IndexAnswer | None:
+def index_answer(snapshot: CatalogueView) -> IndexAnswer | None:
     """The index being searched, as clients see it."""
-    index = snapshot.index
+    index = snapshot.index_facts
     if index is None:
         return None
-    return IndexAnswer(kind=index.kind, vectors=len(index), recall=index.recall)
+    return IndexAnswer(kind=index.kind, vectors=index.vectors, recall=index.recall)
+
+
+def _stored_bytes(parts: Collaborators, snapshot: CatalogueView) -> int:
+    """The size of the segments; 0 on a query node, which has none."""
+    if parts.store is None:
+        return 0
+    space_id = snapshot.space.id if snapshot.space else None
+    return sum(record.size for record in parts.store.segments(space_id))
+
+
+def _items(parts: Collaborators, snapshot: CatalogueView) -> dict[str, int]:
+    """Photos by state; a query node knows of those that can be found."""
+    if parts.store is None:
+        return {ItemState.INDEXED.value: snapshot.item_count}
+    return {state.value: count for state, count in parts.store.count_items().items()}
 
 
 def _ingest(parts: Collaborators) -> IngestAnswer | None:
-    note = parts.desk.daemon()
+    note = parts.own_desk.daemon() if parts.own_desk else None
     if note is None:
         return None
     return IngestAnswer(

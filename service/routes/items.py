@@ -67,12 +67,12 @@ def retry_items(parts: Parts, wanted: RetryRequest | None = None) -> Response:
 
 def _facets(parts: Collaborators) -> dict[str, list[FacetValue]]:
     """How often each attribute value occurs among the searchable photos."""
-    view = parts.keeper.view
-    if view is None:
-        return {}
-    entries = view.snapshot.entries
-    _, places = np.unique(entries.item_ids, return_index=True)
-    counted = entries.columns.facets(places)
+    snapshot = parts.keeper.local
+    if snapshot is None:
+        counted = parts.catalog.count_attributes()
+    else:
+        _, places = np.unique(snapshot.entries.item_ids, return_index=True)
+        counted = snapshot.entries.columns.facets(places)
     return facets_of({key: counts[:MOST_FACET_VALUES] for key, counts in counted.items()}) or {}
 
 

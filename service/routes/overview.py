@@ -36,7 +36,8 @@ def overview(parts: Collaborators) -> OperationsAnswer:
     view, note = parts.keeper.view, parts.desk.daemon()
     snapshot = view.snapshot if view else None
     facts = _facts(parts, at)
-    vectors = len(snapshot.index) if snapshot and snapshot.index else 0
+    held = parts.keeper.local  # else the vectors are in Milvus' memory
+    vectors = held.index_facts.vectors if held and held.index_facts else 0
     return OperationsAnswer(
         at=iso_time(at) or "",
         warnings=[
@@ -53,7 +54,7 @@ def overview(parts: Collaborators) -> OperationsAnswer:
         ),
         schedules=_schedules(parts, at),
         items=facts.items,
-        searchable=snapshot.entries.item_count if snapshot else 0,
+        searchable=snapshot.item_count if snapshot else 0,
         generation=snapshot.generation if snapshot else 0,
         model=_model(parts),
         space=space_answer(snapshot) if snapshot else None,
@@ -71,12 +72,13 @@ def overview(parts: Collaborators) -> OperationsAnswer:
 def _facts(parts: Collaborators, at: float) -> Facts:
     view, note = parts.keeper.view, parts.desk.daemon()
     snapshot = view.snapshot if view else None
+    index = snapshot.index_facts if snapshot else None
     last_run, last_success_at = _last_runs(parts)
     cron = _crons(parts)["ingest"]
     counts = parts.catalog.count_items()
     return Facts(
         problems=parts.keeper.problems,
-        damage=snapshot.problems if snapshot else (),
+        damage=parts.keeper.warnings,
         daemon_alive=note is not None and note.alive(at),
         supervised=parts.supervisor is not None,
         items={state.value: count for state, count in counts.items()},
@@ -84,7 +86,7 @@ def _facts(parts: Collaborators, at: float) -> Facts:
         last_run=last_run,
         last_success_at=last_success_at,
         interval_s=longest_gap_s(next_times(cron, at, _TIMES)) if cron else None,
-        recall=snapshot.index.recall if snapshot and snapshot.index else None,
+        recall=index.recall if index else None,
         disks=_disks(parts),
     )
 

@@ -11,16 +11,16 @@ from fastapi.responses import HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from core.errors import NotAnImageError
+from core.errors import IndexUnavailableError, NotAnImageError
 from core.vision.decode import MAGIC_BYTES, DecodeLimits, decode_image, looks_like_image
 from service.charts import history_charts
 from service.collaborators import Parts
 from service.fetch import MOST_URL_CHARACTERS
+from service.keeper import View
 from service.names import image_url, shown
 from service.openapi import version
 from service.pictures import THUMBNAIL_TYPE, image_type
 from service.routes.session import own_path
-from service.snapshots import View
 from service.web.render import REFERENCE_POLICY, STATIC, page
 
 router = APIRouter(include_in_schema=False)
@@ -64,7 +64,7 @@ def search_page(request: Request, parts: Parts) -> HTMLResponse:
         max_upload_bytes=parts.settings.max_upload_bytes,
         reads_text=view is not None and view.embedder.supports_text,
         model=view.embedder.spec if view else None,
-        total=view.snapshot.entries.item_count if view else 0,
+        total=view.snapshot.item_count if view else 0,
         starters=starters(view) if view else [],
         problems=[shown(text) for text in parts.keeper.problems],
     )
@@ -173,11 +173,12 @@ class Starter:
 
 def starters(view: View) -> list[Starter]:
     """Photos spread over the catalogue, no two of one product."""
-    entries = view.snapshot.entries
-    step = max(1, len(entries) // (4 * _STARTERS))
+    try:
+        entries = view.snapshot.samples(4 * _STARTERS)
+    except IndexUnavailableError:  # the page says so by itself
+        return []
     chosen: dict[str, Starter] = {}
-    for place in range(0, len(entries), step):
-        entry = entries[place]
+    for entry in entries:
         attributes = entry.attributes
         name = next((attributes[key] for key in _NAME_KEYS if attributes.get(key)), None)
         chosen.setdefault(

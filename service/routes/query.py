@@ -38,7 +38,9 @@ _MOST_ERRORS = 8
 @router.get(
     "",
     response_model_exclude_none=True,
-    responses=problems(no_text_tower=501, model_error=503, not_ready=503, **FILTER_PROBLEMS),
+    responses=problems(
+        no_text_tower=501, model_error=503, not_ready=503, index_unavailable=503, **FILTER_PROBLEMS
+    ),
 )
 async def search_by_text(
     request: Request,

@@ -11,6 +11,7 @@ from core.errors import LookalikeError, ModelError
 from service.collaborators import Collaborators, Parts
 from service.describer import CLASSES, Description
 from service.disconnect import unless_gone
+from service.keeper import View
 from service.names import shown
 from service.questions import Crop, Question
 from service.routes.answers import (
@@ -33,7 +34,6 @@ from service.routes.asked import (
 from service.schemas.problem import problems
 from service.schemas.search import BatchAnswer, BatchResult, FileError, FindSimilarAnswer
 from service.search import Answer
-from service.snapshots import View
 
 router = APIRouter(prefix="/api/v1", tags=["search"])
 
@@ -74,7 +74,9 @@ async def find_similar(
 @router.post(
     "/find-similar/batch",
     response_model_exclude_none=True,
-    responses=problems(upload_too_large=413, **FILTER_PROBLEMS, not_ready=503),
+    responses=problems(
+        upload_too_large=413, **FILTER_PROBLEMS, not_ready=503, index_unavailable=503
+    ),
 )
 async def find_similar_batch(
     request: Request,
@@ -89,7 +91,7 @@ async def find_similar_batch(
     started = time.perf_counter()
     asked = _Asked(parts.searcher.current_view(question), question, crop, describe)
     found = await unless_gone(request, _find_all(parts, uploads.contents, asked))
-    compared = asked.view.snapshot.entries.item_count
+    compared = asked.view.snapshot.item_count
     return BatchAnswer(
         results=[
             _result(index, name, outcome)

@@ -27,7 +27,7 @@ class VectorIndex(ABC):
 
     dimension: int
     kind: str  # for people: exact, or the engine's name for the structure
-    recall: float | None  # recall@10 against exact search when it was built; None: exact
+    recall: float | None  # recall@10 against exact search; None: exact, or not measured
 
     @abstractmethod
     def __len__(self) -> int:
