@@ -40,8 +40,9 @@ def model_of(name: str, folder: Path) -> Path:
 
 
 def offline() -> dict[str, str]:
-    """The environment variables of a product that must not look for a hub."""
-    return {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    """The environment variables of a product that must look for no hub and report to nobody."""
+    quiet = {"ANONYMIZED_TELEMETRY": "False", "INFINITY_ANONYMOUS_USAGE_STATS": "0"}
+    return {**os.environ, **quiet, "DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1"}
 
 
 def make(name: str, folder: Path) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-
-os.environ["ANONYMIZED_TELEMETRY"] = "False"
 
 import chromadb
 from chromadb.utils.data_loaders import ImageLoader

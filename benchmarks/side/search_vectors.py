@@ -142,7 +142,6 @@ class Chromadb(Engine):
 
     def build(self, vectors, folder):
         """See `Engine.build`."""
-        os.environ["ANONYMIZED_TELEMETRY"] = "False"
         import chromadb
 
         self.width = None

@@ -6,11 +6,8 @@ python serve_chromadb.py CHECKPOINT IMAGES FOLDER PORT
 from __future__ import annotations
 
 import io
-import os
 import sys
 from pathlib import Path
-
-os.environ["ANONYMIZED_TELEMETRY"] = "False"
 
 import chromadb
 import numpy as np
