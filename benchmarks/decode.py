@@ -8,6 +8,8 @@ used where the least cosine stays above 0.995. The large photos are the others, 
 from __future__ import annotations
 
 import io
+import shutil
+import sys
 from contextlib import ExitStack
 from functools import partial
 from statistics import median
@@ -55,23 +57,27 @@ def measure(options: Options) -> Table:
     embedder = _embedder(options.weights)
     how = embedder.preprocessing if embedder else _PLAIN
     absent: dict[str, str] = {}
-    threads = torch.get_num_threads()
-    for title, scale, number in (("", 1, compared), (", enlarged", _ENLARGED, timed)):
-        images = fresh_folder(options.folder / "decode-all")
-        copy_photos(options.photos, images, number)
-        if scale > 1:
-            _enlarge(images, scale)
-        few = fresh_folder(options.folder / "decode-few")
-        copy_photos(images, few, timed)
-        with ExitStack() as running:
-            others = started((_SIMPLEJPEG,), options.folder, absent, running)
-            torch.set_num_threads(1)
-            times = _times(few, how, others, rounds)
-            torch.set_num_threads(threads)
+    sizes = {
+        title: _photos(options, number, scale)
+        for title, scale, number in (("", 1, compared), (", enlarged", _ENLARGED, timed))
+    }
+    with ExitStack() as running:
+        others = started((_SIMPLEJPEG,), options.folder, absent, running)
+        print("decode: timing", file=sys.stderr, flush=True)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        times = {
+            title: _times(images, how, others, timed, rounds) for title, images in sizes.items()
+        }
+        torch.set_num_threads(threads)
+        print("decode: comparing", file=sys.stderr, flush=True)
+        for title, images in sizes.items():
             cosines = _cosines(images, how, others, embedder) if embedder else {}
-        width, height = np.median([Image.open(path).size for path in few.iterdir()], axis=0)
-        what = f"{width:.0f} by {height:.0f}{title}"
-        table.figures += [_figure(label, what, times, cosines, timed) for label in times]
+            width, height = np.median([Image.open(path).size for path in _paths(images)], axis=0)
+            what = f"{width:.0f} by {height:.0f}{title}"
+            table.figures += [
+                _figure(label, what, times[title], cosines, timed) for label in times[title]
+            ]
     notes = [f"{label} did not take part: {why}." for label, why in absent.items()]
     if embedder is None:
         notes.append("The cosines want --weights, real weights of timm's mobilenetv2_100.")
@@ -119,25 +125,39 @@ def _embedder(weights: Path | None) -> Embedder | None:
     return load_embedder(ModelSource(_SPEC, weights, "cpu", "fp32")) if weights else None
 
 
-def _enlarge(images: Path, scale: int) -> None:
+def _photos(options: Options, count: int, scale: int) -> Path:
+    """A folder of so many JPEG files, some enlarged."""
+    images = fresh_folder(options.folder / f"decode-{scale}")
+    copy_photos(options.photos, images, count)
     for path in images.iterdir():
+        if scale == 1 and path.suffix.lower() in {".jpg", ".jpeg"}:
+            continue
         image = Image.open(path).convert("RGB")
         larger = image.resize((image.width * scale, image.height * scale), Image.Resampling.LANCZOS)
+        path.unlink()
         larger.save(path.with_suffix(".jpg"), quality=92)
-        if path.suffix != ".jpg":
-            path.unlink()
+    return images
 
 
-def _times(images: Path, how: Preprocessing, others: list[Turns], rounds: int) -> dict[str, float]:
-    """Seconds of all photos, by way; a first round is not counted."""
-    datas = [path.read_bytes() for path in sorted(images.iterdir())]
+def _paths(images: Path) -> list[Path]:
+    return sorted(images.iterdir())
+
+
+def _times(
+    images: Path, how: Preprocessing, others: list[Turns], count: int, rounds: int
+) -> dict[str, float]:
+    """Seconds of the first `count` photos, by way; a first round is not counted."""
+    few = fresh_folder(images.with_name("decode-few"))
+    for path in _paths(images)[:count]:
+        shutil.copyfile(path, few / path.name)
+    datas = [path.read_bytes() for path in _paths(few)]
     taken: dict[str, list[float]] = {}
     for number in range(rounds + 1):
         for label, way in _WAYS.items():
             once = seconds(partial(_all, way, datas, how))
             taken.setdefault(label, []).append(once)
         for one in others:
-            taken.setdefault(one.label, []).append(one.ingest(images, how.resize_to, how.size))
+            taken.setdefault(one.label, []).append(one.ingest(few, how.resize_to, how.size))
         if number == 0:
             taken.clear()
     return {label: median(times) for label, times in taken.items()}
@@ -152,7 +172,7 @@ def _cosines(
     images: Path, how: Preprocessing, others: list[Turns], embedder: Embedder
 ) -> dict[str, NDArray[np.float32]]:
     """The cosine of each photo's vector to that of what the library itself prepares."""
-    datas = [path.read_bytes() for path in sorted(images.iterdir())]
+    datas = [path.read_bytes() for path in _paths(images)]
     true = _vectors([pillow(data, how) for data in datas], embedder)
     found = {}
     for label, way in _WAYS.items():
