@@ -109,8 +109,9 @@ def _table(
     told = (
         f"Vectors of {source.seeds.shape[1]} dimensions drawn around {seeds}. A search's ratio is "
         "of the two engines' gains over the flat index beside each, so what else the machine does "
-        "falls out. Memory is what a process holds beside the vectors it was given. Added vectors "
-        "are searchable, and durable only with chromadb and lancedb."
+        "falls out. Memory is what a process holds beside the vectors it was given; Lookalike also "
+        "maps its stored vectors from disk. Added vectors are searchable, and durable only with "
+        "chromadb and lancedb."
     )
     notes = [told]
     notes += [f"{engine} did not take part: {why}." for engine, why in absent.items()]
