@@ -19,7 +19,18 @@ from benchmarks.machine import describe_machine
 if TYPE_CHECKING:
     from benchmarks.figures import Table
 
-NAMES: Final = ("store", "rerun", "ingest", "queries")
+NAMES: Final = (
+    "store",
+    "rerun",
+    "ingest",
+    "queries",
+    "products",
+    "product_queries",
+    "neighbours",
+    "decode",
+    "gpu",
+    "scale",
+)
 """Each a module beside this one with a function `measure`."""
 
 OPTIONAL: Final = ("milvus",)
@@ -32,7 +43,7 @@ _LOSS: Final = 0.2  # of a ratio, from there on the check fails
 
 
 class _Benchmark(Protocol):
-    def measure(self, options: Options) -> Table: ...
+    def measure(self, options: Options) -> Table | None: ...
 
 
 def main() -> None:
@@ -42,6 +53,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small sizes, few repeats")
     parser.add_argument("--photos", type=Path, help="folder of real photos")
     parser.add_argument("--embeddings", type=Path, help=".npy of real embeddings")
+    parser.add_argument("--weights", type=Path, help="real weights of timm's mobilenetv2_100")
+    parser.add_argument("--device", default="auto", help="what `gpu` runs on: auto, cuda, cpu")
     parser.add_argument("--items", help="catalogue sizes, with commas between")
     parser.add_argument("--folder", type=Path, help="where large stores are kept between runs")
     parser.add_argument("--write", action="store_true", help="write the tables in docs/")
@@ -51,13 +64,21 @@ def main() -> None:
     sizes = given.items or ("2000,10000" if given.quick else "10000,100000")
     folder = given.folder or Path(tempfile.gettempdir()) / "lookalike-benchmarks"
     options = Options(
-        given.quick, given.photos, given.embeddings, tuple(map(int, sizes.split(","))), folder
+        given.quick,
+        given.photos,
+        given.embeddings,
+        tuple(map(int, sizes.split(","))),
+        folder,
+        given.weights,
+        given.device,
     )
     tables = {}
     for name in given.names or NAMES:
-        tables[name] = cast("_Benchmark", import_module(f"benchmarks.{name}")).measure(options)
-        tables[name].command = _command(name, given)
-        print(tables[name].text(), flush=True)
+        table = cast("_Benchmark", import_module(f"benchmarks.{name}")).measure(options)
+        if table is not None:
+            table.command = _command(name, given)
+            print(table.text(), flush=True)
+            tables[name] = table
     print(describe_machine())
     if given.write:
         _write(tables)
@@ -73,6 +94,8 @@ def _command(name: str, given: argparse.Namespace) -> str:
     words += ["--quick"] if given.quick else []
     words += ["--photos FOLDER"] if given.photos else []
     words += ["--embeddings FILE"] if given.embeddings else []
+    words += ["--weights FILE"] if given.weights else []
+    words += [f"--device {given.device}"] if given.device != "auto" else []
     words += [f"--items {given.items}"] if given.items else []
     return " ".join(words)
 

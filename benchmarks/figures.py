@@ -21,6 +21,8 @@ class Options:
     embeddings: Path | None  # `.npy` of real embeddings, around which vectors are drawn
     items: tuple[int, ...]  # sizes of catalogue
     folder: Path  # for what is made on the way; big stores are kept there between runs
+    weights: Path | None = None  # real weights of timm's mobilenetv2_100
+    device: str = "auto"  # what `gpu` runs on
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def measure(options: Options) -> Table:
     ]
     for spec, weights, precision, count in models:
         images = fresh_folder(options.folder / "ingest-images")
-        _copy_photos(options.photos or _SAMPLE, images, count)
+        copy_photos(options.photos, images, count)
         settings = Settings.load(
             image_dir=images,
             store_dir=fresh_folder(options.folder / "ingest-store"),
@@ -91,7 +91,7 @@ def _measure_model(settings: Settings) -> list[Figure]:
             partial(_decoded, pool, names),
             partial(_forward, embedder, pixels, settings.batch_size),
             partial(_one_by_one, plain, settings, few),
-            partial(_ingest, settings, catalog, model),
+            partial(ingest, settings, catalog, model),
         )
     loop *= len(names) / len(few)
     rate = len(names) / taken
@@ -133,15 +133,17 @@ def _one_by_one(embedder: Embedder, settings: Settings, names: list[str]) -> Non
         embedder.embed(embedder.prepare(image)[None])
 
 
-def _ingest(settings: Settings, catalog: Catalog, model: RunModel) -> None:
+def ingest(settings: Settings, catalog: Catalog, model: RunModel) -> None:
+    """One run over everything; ends the benchmark where a photo fails."""
     run = catalog.runs.start(RunOptions(force_full=True), "cli")
     done = IngestRun(settings, catalog, run, model).execute()
     if done.state is not RunState.SUCCEEDED or done.counters.failed:
         raise SystemExit(f"the ingest did not succeed: {done.message}")
 
 
-def _copy_photos(source: Path, target: Path, count: int) -> None:
+def copy_photos(source: Path | None, target: Path, count: int) -> None:
     """Copy photos under short names; where there are too few, again with a byte added."""
+    source = source or _SAMPLE
     paths = sorted(p for p in source.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
         raise SystemExit(f"{source} holds no photos.")
@@ -154,14 +156,14 @@ def _copy_photos(source: Path, target: Path, count: int) -> None:
                 file.write(number.to_bytes(4, "big"))
 
 
-def random_clip(folder: Path) -> Path:
-    """A checkpoint of the real architecture with seeded random weights, made once."""
-    path = folder / "vit-b-32.pt"
+def random_clip(folder: Path, architecture: str = "ViT-B-32") -> Path:
+    """A checkpoint of a real architecture with seeded random weights, made once."""
+    path = folder / f"{architecture.lower()}.pt"
     if not path.exists():
         import open_clip  # noqa: PLC0415  # heavy, and only needed once
         import torch  # noqa: PLC0415
 
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(0)
-        torch.save(open_clip.create_model("ViT-B-32").state_dict(), path)
+        torch.save(open_clip.create_model(architecture).state_dict(), path)
     return path

@@ -71,13 +71,17 @@ HEADER: Final = (
 
 
 class Client:
-    """Sends one prepared request over connections that it keeps."""
+    """Sends one prepared request over connections that it keeps; without one, a search of ours."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, request: bytes | None = None) -> None:
         address = urlsplit(url)
         self._address = (str(address.hostname), int(address.port or 80))
-        self._search = _request(QUERY.read_bytes())
+        self._search = request or upload("/api/v1/find-similar", QUERY.read_bytes())
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    def forget_connections(self) -> None:
+        """Begin with new ones, for a new event loop cannot use those of an earlier one."""
+        self._idle.clear()
 
     async def search(self) -> tuple[int, bytes]:
         """Ask; the status and the head of the answer."""
@@ -111,15 +115,17 @@ class Client:
         return await asyncio.open_connection(*self._address)
 
 
-def _request(picture: bytes) -> bytes:
+def upload(path: str, picture: bytes) -> bytes:
+    """The request that posts a picture as a form's field `file`."""
     body = (
         b'--b\r\nContent-Disposition: form-data; name="file"; filename="q.jpg"\r\n\r\n'
         + picture
         + b"\r\n--b--\r\n"
     )
     return (
-        b"POST /api/v1/find-similar HTTP/1.1\r\nHost: localhost\r\n"
-        b"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: %d\r\n\r\n" % len(body)
+        b"POST %s HTTP/1.1\r\nHost: localhost\r\n"
+        b"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: %d\r\n\r\n"
+        % (path.encode(), len(body))
     ) + body
 
 

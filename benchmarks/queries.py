@@ -46,8 +46,8 @@ def measure(options: Options) -> Table:
             environment["LOOKALIKE_MODEL_WEIGHTS"] = str(weights)
         with served(**environment) as (url, _):
             for number in clients:
-                asyncio.run(_ask(url, number, _WARM_UP_S))
-                taken, elapsed = asyncio.run(_ask(url, number, seconds))
+                asyncio.run(ask(Client(url), number, _WARM_UP_S))
+                taken, elapsed = asyncio.run(ask(Client(url), number, seconds))
                 rate = len(taken) / elapsed
                 table.figures.append(_figure(spec, number, taken, rate, passes))
     return table
@@ -67,21 +67,20 @@ def _embed(embedder: Embedder, pixels: NDArray[np.uint8], size: int) -> None:
     embedder.embed(np.repeat(pixels[None], size, axis=0))
 
 
-async def _ask(url: str, clients: int, seconds: float) -> tuple[list[float], float]:
+async def ask(client: Client, clients: int, seconds: float) -> tuple[list[float], float]:
     """Seconds that each answered search took, and all of them together."""
-    client = Client(url)
     began = time.perf_counter()
     until = began + seconds
     taken = list[float]()
 
-    async def ask() -> None:
+    async def one() -> None:
         while (started := time.perf_counter()) < until:
             status, _ = await client.search()
             if status != 200:
                 raise SystemExit(f"a search was answered with {status}")
             taken.append(time.perf_counter() - started)
 
-    await asyncio.gather(*(ask() for _ in range(clients)))
+    await asyncio.gather(*(one() for _ in range(clients)))
     return taken, time.perf_counter() - began
 
 

@@ -17,9 +17,8 @@ import faiss
 import numpy as np
 
 from benchmarks.figures import Figure, Options, Table, medians, seconds, show_ms
-from benchmarks.synthetic_store import build_store, bytes_below, fresh_folder, publish
+from benchmarks.synthetic_store import bytes_below, kept_store, publish
 from benchmarks.vectors import VectorSource
-from core.settings import Settings
 from core.store.catalog import Catalog
 from core.store.files import sha256_of
 from core.store.snapshot import read_snapshot
@@ -45,11 +44,7 @@ def measure(options: Options) -> Table:
         note=f"Vectors of {source.seeds.shape[1]} dimensions drawn around {seeds}.",
     )
     for items in options.items:
-        folder = options.folder / f"store-{items}-{'real' if source.real else 'drawn'}"
-        if not (folder / "complete").exists():
-            exact_up_to = Settings.model_fields["exact_index_items"].default
-            taken = seconds(partial(build_store, fresh_folder(folder), source, items, exact_up_to))
-            (folder / "complete").write_text(f"{taken:.1f}")
+        folder = kept_store(options.folder, source, items)
         table.figures += _measure_size(folder, items, source, options)
     return table
 

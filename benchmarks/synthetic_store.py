@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from core.records import FileStat, ModelIdentity
+from core.settings import Settings
 from core.store.catalog import Catalog
 from core.store.commit import Commit, IndexedFile, Label, NewSegment
 from core.store.segments import SegmentRows, write_segment
@@ -23,10 +25,22 @@ if TYPE_CHECKING:
     from benchmarks.vectors import VectorSource
     from core.records import Space
 
+COMPLETE: Final = "complete"
 _SEGMENT_ROWS: Final = 65_536
 _COLOURS: Final = ("red", "green", "blue", "black", "white", "grey", "amber", "teal")
 _BRANDS: Final = 500
 _IDENTITY: Final = ModelIdentity("classic", None, "benchmark", 512, 0.5)
+
+
+def kept_store(folder: Path, source: VectorSource, items: int) -> Path:
+    """A store of `items` drawn vectors, made once; its file `COMPLETE` holds the seconds."""
+    store = folder / f"store-{items}-{'real' if source.real else 'drawn'}"
+    if not (store / COMPLETE).exists():
+        exact_up_to = Settings.model_fields["exact_index_items"].default
+        started = time.perf_counter()
+        build_store(fresh_folder(store), source, items, exact_up_to)
+        (store / COMPLETE).write_text(f"{time.perf_counter() - started:.1f}")
+    return store
 
 
 def build_store(store_dir: Path, source: VectorSource, count: int, exact_up_to: int) -> None:
