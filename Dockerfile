@@ -16,6 +16,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY core core
 COPY ingest ingest
 COPY service service
+COPY data/models data/models
 RUN .venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --editable .
 
 FROM python:3.11-slim-bookworm

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NAMES: Final = (
     "store",
+    "crossover",
     "rerun",
     "ingest",
     "queries",

@@ -31,10 +31,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what the machine's own environment sets."""
+    """Leave out what the machine's own environment sets, and take the quickest model.
+
+    The default one needs torch, which takes seconds to load in each of hundreds of processes.
+    """
     for name in os.environ:
         if name.startswith("LOOKALIKE_"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("LOOKALIKE_MODEL", "classic")
 
 
 @pytest.fixture

@@ -1,15 +1,14 @@
 """Teach the student the teacher's answers, and write its weights.
 
-    python -m training.distil BANK --out FOLDER [--steps N] [--seed N] [--label-weight X]
+    python -m training.distil BANK --out FOLDER [--steps N] [--seed N]
 
 Each step takes a batch of views, distorts some, and pulls the student's vectors towards the
-teacher's: by their cosine, and by which views of the batch each is nearest to. Half of the batch is
-any views; the other half is four photos each of eight kinds, and a third loss draws those of one
-kind together. Small pictures come first, because they are quicker. What is kept is a running mean
-of the weights.
+teacher's: by their cosine, and by which views of the batch each is nearest to. Labels are not
+looked at. Small pictures come first, because they are quicker. What is kept is a running mean of
+the weights.
 
-FOLDER gets `compact.safetensors` (float16), `losses.tsv` (step, the three losses, views a second),
-and `state.pt`, from which a stopped run goes on; delete it to start afresh.
+FOLDER gets `network.safetensors` (float16), `losses.tsv` (step, both losses, views a second), and
+`state.pt`, from which a stopped run goes on; delete it to start afresh.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ BATCH = 64
 PEAK_RATE = 1.5e-3
 WARM_UP = 600  # steps
 SIZES = ((0.6, 80), (0.88, 96), (1.0, 128))  # until which share of the steps pictures are how large
-VIEWS_A_KIND = 4
+LIKENESS_WEIGHT = 0.5
 TEMPERATURE = 0.1  # of the likeness between views
 LOG_EVERY = 200  # steps; the state is saved as often
 
@@ -49,7 +48,7 @@ class Bank:
 
     views: list[Any]  # shards, each `[4096, 128, 128, 3]` uint8, mapped from disk
     targets: torch.Tensor  # `[n, 256]` float32, unit rows
-    kinds: list[torch.Tensor]  # of each kind, the numbers of the views that are much as its photos
+    alike: torch.Tensor  # numbers of the views that are much as a photo is
 
     @classmethod
     def open(cls, folder: Path) -> Bank:
@@ -60,10 +59,9 @@ class Bank:
         def joined(name: str) -> NDArray[Any]:
             return np.concatenate([np.load(folder / f"{name}-{n:03}.npy") for n in shards])
 
-        kinds = joined("kinds")
-        of_kind = [np.flatnonzero(kinds == kind) for kind in range(kinds.max() + 1)]
         targets = make_targets(joined("answers"), joined("photos"))
-        return cls(views, torch.from_numpy(targets), [torch.from_numpy(n) for n in of_kind])
+        alike = np.flatnonzero(joined("kinds") >= 0)
+        return cls(views, torch.from_numpy(targets), torch.from_numpy(alike))
 
     def pictures(self, numbers: torch.Tensor) -> torch.Tensor:
         """`[n, 3, 128, 128]` float32 of 0 to 255."""
@@ -71,21 +69,15 @@ class Bank:
         picked = np.stack([self.views[n // size][n % size] for n in numbers.tolist()])
         return torch.from_numpy(picked).permute(0, 3, 1, 2).float()
 
-    def batch(self, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Numbers of views, and the kinds of the photos they show: `[BATCH]` int64 each.
+    def batch(self, rng: torch.Generator) -> torch.Tensor:
+        """Numbers of a batch of views: `[BATCH]` int64.
 
-        The kinds of the first half, which are any views, are -1.
+        Half of them are much as photos are, beside those among the other half: photos are what the
+        student will be asked about.
         """
-        half = BATCH // 2
-        any_views = torch.randint(len(self.targets), (half,), generator=rng)
-        sizes = torch.tensor([len(known) for known in self.kinds], dtype=torch.float32)
-        chosen = torch.multinomial(sizes, half // VIEWS_A_KIND, generator=rng)
-        photos = [
-            known[torch.randint(len(known), (VIEWS_A_KIND,), generator=rng)]
-            for known in (self.kinds[int(kind)] for kind in chosen)
-        ]
-        kinds = torch.cat([torch.full((half,), -1), chosen.repeat_interleave(VIEWS_A_KIND)])
-        return torch.cat([any_views, *photos]), kinds
+        half = torch.randint(len(self.targets), (BATCH // 2,), generator=rng)
+        chosen = torch.randint(len(self.alike), (BATCH - BATCH // 2,), generator=rng)
+        return torch.cat([half, self.alike[chosen]])
 
 
 class Course:
@@ -96,12 +88,10 @@ class Course:
         out: folder for the weights, the losses and the state.
         steps: how many batches in all.
         seed: decides the first weights and every batch.
-        label_weight: of the loss over labels.
     """
 
-    def __init__(self, bank: Bank, out: Path, steps: int, seed: int, label_weight: float) -> None:
+    def __init__(self, bank: Bank, out: Path, steps: int, seed: int) -> None:
         self.bank, self.out, self.steps, self.seed = bank, out, steps, seed
-        self.label_weight = label_weight
         self.student = make_student(seed)
         self.mean = deepcopy(self.student).eval()
         decayed = [p for p in self.student.parameters() if p.ndim > 1]
@@ -122,7 +112,7 @@ class Course:
             self.step = state["step"]
 
     def leave(self) -> None:
-        """Keep the state, and the mean weights as the model would be shipped."""
+        """Keep the state, and the mean weights."""
         state = {
             "student": self.student.state_dict(),
             "mean": self.mean.state_dict(),
@@ -131,7 +121,7 @@ class Course:
         }
         torch.save(state, self.out / "state.tmp")
         (self.out / "state.tmp").replace(self.out / "state.pt")
-        write_weights(self.mean, self.out / "compact.safetensors")
+        write_weights(self.mean, self.out / "network.safetensors")
 
     def run(self) -> None:
         """Take every step that is left."""
@@ -154,9 +144,8 @@ class Course:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         losses = self._losses()
-        weights = torch.tensor((1.0, 0.5, self.label_weight))
         self.optimiser.zero_grad()
-        torch.autograd.backward(torch.stack(losses) @ weights)
+        torch.autograd.backward(losses[0] + LIKENESS_WEIGHT * losses[1])
         torch.nn.utils.clip_grad_norm_(self.student.parameters(), 5.0)
         self.optimiser.step()
         follow(self.mean, self.student, min(0.999, (self.step + 1) / (self.step + 20)))
@@ -172,18 +161,14 @@ class Course:
     def _losses(self) -> list[torch.Tensor]:
         # A step's chance depends on its number alone, so that a run taken up goes on as it was.
         rng = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
-        numbers, kinds = self.bank.batch(rng)
+        numbers = self.bank.batch(rng)
         pictures = self.bank.pictures(numbers)
         size = size_at(self.step / self.steps)
         if size < pictures.shape[-1]:
             pictures = functional.interpolate(pictures, size, mode="bilinear", antialias=True)
         vectors = functional.normalize(self.student(normalised(distorted(pictures, rng))))
-        targets, known = self.bank.targets[numbers], kinds >= 0
-        return [
-            1 - (vectors * targets).sum(dim=1).mean(),
-            likeness_loss(vectors, targets),
-            label_loss(vectors[known], kinds[known]),
-        ]
+        targets = self.bank.targets[numbers]
+        return [1 - (vectors * targets).sum(dim=1).mean(), likeness_loss(vectors, targets)]
 
 
 def size_at(progress: float) -> int:
@@ -199,14 +184,6 @@ def likeness_loss(vectors: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return functional.kl_div(
         own.log_softmax(1), wanted.log_softmax(1), log_target=True, reduction="batchmean"
     )
-
-
-def label_loss(vectors: torch.Tensor, kinds: torch.Tensor) -> torch.Tensor:
-    """How little of each view's nearness goes to others of its kind (Khosla et al. 2020)."""
-    diagonal = torch.eye(len(vectors), dtype=torch.bool)
-    share = (vectors @ vectors.T / TEMPERATURE).masked_fill(diagonal, -1e4).log_softmax(1)
-    same = (kinds[:, None] == kinds) & ~diagonal
-    return -(share * same).sum(dim=1).div(same.sum(dim=1)).mean()
 
 
 def follow(mean: torch.nn.Module, student: torch.nn.Module, keep: float) -> None:
@@ -234,13 +211,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("bank", type=Path, help="what training.bank wrote")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=5200)
+    parser.add_argument("--steps", type=int, default=15000)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--label-weight", type=float, default=0.3)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     bank = Bank.open(options.bank)
-    course = Course(bank, options.out, options.steps, options.seed, options.label_weight)
+    course = Course(bank, options.out, options.steps, options.seed)
     course.take_up()
     course.run()
 

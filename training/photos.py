@@ -27,14 +27,20 @@ class PhotoSet:
     kinds: list[str]  # what the numbers stand for: folder, then the photo's folder below it
 
 
-def read_photos(folders: list[Path], held_out: set[str]) -> PhotoSet:
-    """Read every photo below `folders` whose folder there is not held out."""
+def find_photos(folders: list[Path], held_out: set[str]) -> list[tuple[Path, str]]:
+    """Each photo below `folders` whose folder there is not held out, and its kind."""
     found: list[tuple[Path, str]] = []
     for number, folder in enumerate(folders):
         for path in sorted(folder.rglob("*.jpg")):
             kind = path.parent.relative_to(folder).as_posix()
             if kind not in held_out:
                 found.append((path, f"{number}/{kind}"))
+    return found
+
+
+def read_photos(folders: list[Path], held_out: set[str]) -> PhotoSet:
+    """Read every photo below `folders` whose folder there is not held out."""
+    found = find_photos(folders, held_out)
     kinds = sorted({kind for _, kind in found})
     labels = np.array([kinds.index(kind) for _, kind in found], np.int64)
     with ProcessPoolExecutor() as pool:

@@ -88,7 +88,7 @@ FAMILIES: Final[tuple[ModelFamily, ...]] = (
         default_threshold=0.8,
         example="compact",
         licence="Apache-2.0",
-        summary="a small network that training/ teaches on photos of your own",
+        summary="the default: a small network, its weights shipped, beside what classic sees",
     ),
     ModelFamily(
         name="open_clip",

@@ -15,8 +15,6 @@ from PIL import Image, ImageDraw
 
 from core.vision.models import ModelSource, load_embedder
 from core.vision.weights import quiet_root_logger
-from training.distil import write_weights
-from training.student import make_student
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,16 +78,8 @@ def classic() -> Embedder:
 
 
 @pytest.fixture(scope="session")
-def compact_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of a student that has learned nothing, as training writes them."""
-    path = tmp_path_factory.mktemp("compact") / "compact.safetensors"
-    write_weights(make_student(seed=3), path)
-    return path
-
-
-@pytest.fixture(scope="session")
-def compact(compact_weights: Path) -> Embedder:
-    return load_embedder(ModelSource("compact", compact_weights, "cpu", "fp32"))
+def compact() -> Embedder:
+    return load_embedder(ModelSource("compact", None, "cpu", "fp32"))
 
 
 @pytest.fixture(scope="session")
