@@ -447,3 +447,32 @@ def _publish_video(catalog: Catalog, path: str, content: str, moments: list[int]
         catalog.store_dir, catalog.next_segment_id(), space.id, space.fingerprint, rows
     )
     catalog.publish(space, Commit(NewSegment(record, rows), [indexed(path, content)]))
+
+
+def test_a_narrow_filter_over_a_graph_finds_the_best_it_allows(
+    tmp_path: Path, server: LiteServer
+) -> None:
+    settings = settings_of(tmp_path, server, "narrow", milvus_structure="HNSW")
+    with opened(settings) as carrier:
+        catalog = carrier.catalog
+        space = catalog.ensure_space(identity())
+        publish(catalog, space, {f"p{n}": f"C{n}" for n in range(6000)})
+        labels = [
+            Label(
+                f"p{n}", f"product {n % 900}", json.dumps({"rare": str(n % 1000), "n": str(n % 5)})
+            )
+            for n in range(6000)
+        ]
+        catalog.publish(space, Commit(labels=labels))
+        carrier.carry()
+        local, remote = read_snapshot(catalog), view_of(carrier, settings)
+        for number in range(20):
+            query, rare = vector(f"C{number}", "one"), {"rare": [str(number)]}
+            assert seen(local.search(query, 10, rare)) == seen(remote.search(query, 10, rare))
+            assert seen(local.search_products(query, 3, rare)) == seen(
+                remote.search_products(query, 3, rare)
+            )
+            wide = {"n": ["3"]}
+            found = {row[0] for row in seen(remote.search(query, 10, wide))}
+            true = {row[0] for row in seen(local.search(query, 10, wide))}
+            assert len(found & true) >= 9
