@@ -14,7 +14,7 @@ from tests.other_model import OTHER_FAMILY
 from tests.shop import Shop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 # A decoding process imports its parent's main module anew; the test runner is not worth a third
@@ -29,16 +29,18 @@ settings.register_profile("repeatable", derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def _settings_of_tests() -> Iterator[None]:
     """Leave out what the machine's own environment sets, and take the quickest model.
 
     The default one needs torch, which takes seconds to load in each of hundreds of processes.
     """
-    for name in os.environ:
-        if name.startswith("LOOKALIKE_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("LOOKALIKE_MODEL", "classic")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith("LOOKALIKE_"):
+                patch.delenv(name)
+        patch.setenv("LOOKALIKE_MODEL", "classic")
+        yield
 
 
 @pytest.fixture
