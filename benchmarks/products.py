@@ -58,6 +58,7 @@ _PROGRAMS: Final = (
     ),
     Program("chromadb 1.5.9", "ingest_chromadb.py", "chromadb", remark="its open_clip function"),
 )
+_PRECISIONS: Final = ("auto", "int8")
 _ROUNDS: Final = 2
 _MOST_GAIN: Final = 2.0  # that leaving out the start may bring; more is noise
 _SAME: Final = 0.99  # least cosine of two programs' vectors of one photo
@@ -66,12 +67,12 @@ _SAME: Final = 0.99  # least cosine of two programs' vectors of one photo
 class Lookalike:
     """Our own pipeline with its model loaded, in the same manner as the others' programs."""
 
-    label = "Lookalike"
-
-    def __init__(self, folder: Path, images: Path) -> None:
-        self._folder = folder
-        self._store = folder / "products-store"
-        self._empty = fresh_folder(folder / "products-empty")  # knows the model, and no photo
+    def __init__(self, folder: Path, images: Path, precision: str) -> None:
+        self.label = "Lookalike" if precision == "auto" else f"Lookalike in {precision}"
+        self._folder, self._precision = folder, precision
+        self._store = folder / f"products-store-{precision}"
+        # Knows the model, and no photo.
+        self._empty = fresh_folder(folder / f"products-empty-{precision}")
         self._model = RunModel(self._settings(images))
         with closing(Catalog(self._empty)) as catalog:
             self._model.embedder(catalog)
@@ -98,6 +99,7 @@ class Lookalike:
             store_dir=self._store,
             model=MODEL,
             model_weights=random_clip(self._folder),
+            precision=self._precision,
         )
 
 
@@ -110,12 +112,16 @@ def measure(options: Options) -> Table:
     absent: dict[str, str] = {}
     with ExitStack() as running:
         others = started(_PROGRAMS, options.folder, absent, running)
-        ours = Lookalike(options.folder, folders[0])
+        ours = [Lookalike(options.folder, folders[0], precision) for precision in _PRECISIONS]
         print("all models are loaded", file=sys.stderr, flush=True)
-        taken = _rounds([ours, *others], folders, rounds, absent)
-        same = [one.label for one in others if one.label in taken and _same(one, ours)]
+        taken = _rounds([*ours, *others], folders, rounds, absent)
+        same = [one.label for one in others if one.label in taken and _same(one, ours[0])]
     rates = {label: steady_rate(times, few, many) for label, times in taken.items()}
-    return _table(rates, many, same, absent)
+    table = Table("Ingest beside other products", note=_note(same, absent))
+    for one in ours:
+        mine = rates.pop(one.label)
+        table.figures += _figures(one.label, mine, rates, many)
+    return table
 
 
 def steady_rate(times: list[tuple[float, float]], few: int, many: int) -> float:
@@ -155,18 +161,18 @@ def _same(theirs: Turns, ours: Lookalike) -> bool:
     return bool(((a * b).sum(axis=1) / lengths).min() > _SAME)
 
 
-def _table(rates: dict[str, float], count: int, same: list[str], absent: dict[str, str]) -> Table:
-    mine = rates.pop(Lookalike.label)
-    products = {label for label in rates if label[-1].isdigit()}
-    fastest = max(products, key=rates.__getitem__, default="")
+def _figures(who: str, mine: float, rates: dict[str, float], count: int) -> list[Figure]:
+    """One of ours beside each of the others, the slowest first."""
+    others = {label: rate for label, rate in rates.items() if not label.startswith("Lookalike")}
+    products = {label for label in others if label[-1].isdigit()}
+    fastest = max(products, key=others.__getitem__, default="")
     remarks = {program.label: program.remark for program in _PROGRAMS}
-    table = Table("Ingest beside other products")
-    for label, rate in sorted(rates.items(), key=lambda pair: pair[1]):
+    figures = []
+    for label, rate in sorted(others.items(), key=lambda pair: pair[1]):
         budget = "at least 5" if label == _LOOP else "at least 2" if label == fastest else ""
-        what = f"{MODEL}, {count} photos, against {label}"
-        table.figures.append(
+        figures.append(
             Figure(
-                what,
+                f"{who}, {MODEL}, {count} photos, against {label}",
                 f"{mine:.1f} photos/s",
                 f"{rate:.1f}/s" + (f" ({remarks[label]})" if remarks[label] else ""),
                 mine / rate,
@@ -174,7 +180,11 @@ def _table(rates: dict[str, float], count: int, same: list[str], absent: dict[st
                 guarded=False,  # needs what bench-check cannot count on
             )
         )
+    return figures
+
+
+def _note(same: list[str], absent: dict[str, str]) -> str:
     notes = [f"Vectors equal to Lookalike's (cosine above {_SAME}): {', '.join(same)}."]
-    notes += [f"{label} did not take part: {why}." for label, why in absent.items()]
-    table.note = " ".join(notes)
-    return table
+    return " ".join(
+        [*notes, *(f"{label} did not take part: {why}." for label, why in absent.items())]
+    )
