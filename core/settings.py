@@ -278,7 +278,7 @@ class Settings(BaseSettings):
         description="Refuse a run unless the image folder holds a file `.lookalike-root`.",
     )
     exact_index_items: int = Field(
-        50_000, ge=0, description="Up to this many vectors the index searches exactly."
+        20_000, ge=0, description="Up to this many vectors the index searches exactly."
     )
     index: Literal["faiss", "milvus"] = Field(
         "faiss", description="What answers searches: FAISS in each service, or Milvus for all."
