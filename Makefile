@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 AUDIT := $(VENV)/audit
-LOCKED := requirements.txt requirements-dev.txt constraints.txt
+LOCKED := $(wildcard requirements*.txt) constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run browser test test-all test-faults check fix bench bench-check lock audit sbom clean

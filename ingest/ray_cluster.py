@@ -64,12 +64,12 @@ def joined(settings: Settings) -> Iterator[Any]:
                 f"{_first_line(error)} It wants a token that RAY_AUTH_TOKEN or "
                 "RAY_AUTH_TOKEN_PATH gives, the same on every node."
             ) from error
-    try:
-        # Ray tells of lost machines on stdout, where scripts read how the run went.
-        with redirect_stdout(sys.stderr):
+    # Ray tells of lost machines on stdout, at the latest as it ends; scripts read the run there.
+    with redirect_stdout(sys.stderr):
+        try:
             yield ray
-    finally:
-        ray.shutdown()
+        finally:
+            ray.shutdown()
 
 
 def _knock(address: str) -> None:
