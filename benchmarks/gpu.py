@@ -20,8 +20,9 @@ import torch
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional
 
+from benchmarks.decode import jpeg_photos
 from benchmarks.figures import Figure, Options, Table, medians
-from benchmarks.ingest import copy_photos, ingest, random_clip
+from benchmarks.ingest import ingest, random_clip
 from benchmarks.synthetic_store import fresh_folder
 from core.settings import Settings
 from core.store.catalog import Catalog
@@ -46,8 +47,7 @@ def measure(options: Options) -> Table | None:
         return None
     on_gpu = options.device != "cpu"
     count, batch = (8, 4) if not on_gpu else (512, 128) if options.quick else (8192, 256)
-    images = fresh_folder(options.folder / "gpu-images")
-    copy_photos(options.photos, images, count)
+    images = jpeg_photos(options.photos, options.folder / "gpu-images", count)
     table = Table("Ingest on a GPU", note=_machine(on_gpu))
     for architecture in ("ViT-B-32", "ViT-L-14") if on_gpu else ("ViT-B-32",):
         settings = Settings.load(
@@ -125,7 +125,10 @@ def _read_ahead(paths: list[Path], batch: int) -> Iterator[list[torch.Tensor]]:
 
 
 def decoded(datas: list[torch.Tensor], device: str, how: Preprocessing) -> np.ndarray:
-    """Decode and resize JPEGs where the model is: `[n, size, size, 3]` uint8."""
+    """Decode and resize JPEGs where the model is: `[n, size, size, 3]` uint8.
+
+    They cross to the CPU and back, for that is where an embedder takes its pictures.
+    """
     images = decode_jpeg(datas, mode=ImageReadMode.RGB, device=device)
     squares = [
         functional.center_crop(

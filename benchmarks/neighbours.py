@@ -100,6 +100,7 @@ def _table(
             show_ms(ours["flat_s"]),
             ours["flat_s"] / ours["search_s"],
             "1 ms, recall 0.98 at 1,000,000",
+            guarded=False,  # `store` watches it
         )
     )
     for engine in _ENGINES:

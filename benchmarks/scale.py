@@ -2,7 +2,9 @@
 
 Every size is read by a process of its own, so that its memory is that of one reader. A line is
 fitted to the logarithms of size and cost: its slope is 0 where the size does not matter, 1 where
-twice the items cost twice as much. Beyond the largest size measured it is on paper only.
+twice the items cost twice as much. Where two sizes or more have a graph for an index, those alone
+are fitted, for small catalogues are searched exactly. What the line says of larger sizes is on
+paper only.
 
     python -m benchmarks.scale STORE QUERIES.npy       what one reader finds, as JSON
 """
@@ -23,8 +25,10 @@ from typing import TYPE_CHECKING, Final, TypedDict
 import numpy as np
 
 from benchmarks.figures import Figure, Options, Table, seconds
+from benchmarks.side.search_vectors import own_memory
 from benchmarks.synthetic_store import COMPLETE, bytes_below, kept_store, publish
 from benchmarks.vectors import VectorSource
+from core.settings import Settings
 from core.store.catalog import Catalog
 from core.store.snapshot import read_snapshot
 
@@ -43,7 +47,6 @@ class Costs(TypedDict):
     build: float
     disk: float
     memory: float  # that belongs to the reader alone
-    mapped: float  # of files, which other readers share
     restart: float
     search: float
     wide: float
@@ -55,7 +58,6 @@ _ROWS: Final[tuple[tuple[str, str, float, str, str], ...]] = (
     ("build", "building the store and its index", 1.0, "s", ""),
     ("disk", "disk", 1e9, "GB", ""),
     ("memory", "memory of a reader", 1e9, "GB", "1.2 GB at 1,000,000"),
-    ("mapped", "files that it maps", 1e9, "GB", ""),
     ("restart", "restart", 1.0, "s", "10 s at 1,000,000"),
     ("search", "search, p50", 1e-3, "ms", "1 ms at 1,000,000"),
     ("wide", "filter that passes 1 in 8", 1e-3, "ms", ""),
@@ -98,7 +100,15 @@ def fitted(sizes: list[int], values: list[float]) -> tuple[float, float]:
     return float(slope), float(np.exp(factor))
 
 
+def alike(sizes: list[int], exact_up_to: int) -> int:
+    """How many of the sorted sizes to leave out, so that the others have the same kind of index."""
+    small = sum(size <= exact_up_to for size in sizes)
+    return small if len(sizes) - small >= 2 else 0
+
+
 def _on_paper(sizes: list[int], values: list[float], unit: float, name: str) -> str:
+    first = alike(sizes, Settings.model_fields["exact_index_items"].default)
+    sizes, values = sizes[first:], values[first:]
     try:
         slope, factor = fitted(sizes, values)
     except ValueError:
@@ -141,7 +151,7 @@ def _publish(store: Path, items: int, source: VectorSource) -> float:
 def _read(store: Path, queries: Path) -> dict[str, float]:
     """What a reader costs: its start, its memory, its searches."""
     with closing(Catalog(store)) as catalog:
-        before = _memory("Anonymous")
+        before = own_memory()
         started = time.perf_counter()
         snapshot = read_snapshot(catalog)
         restart = time.perf_counter() - started
@@ -155,15 +165,7 @@ def _read(store: Path, queries: Path) -> dict[str, float]:
         for name, work in works.items():
             times[name].append(seconds(partial(work, query)))
     found = {name: float(np.median(taken)) for name, taken in times.items()}
-    anonymous = _memory("Anonymous")
-    mapped = _memory("Rss") - anonymous
-    return {**found, "restart": restart, "memory": anonymous - before, "mapped": mapped}
-
-
-def _memory(name: str) -> int:
-    """Bytes of a line of this process's smaps_rollup."""
-    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(name))
+    return {**found, "restart": restart, "memory": own_memory() - before}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks.products import steady_rate
-from benchmarks.scale import fitted
+from benchmarks.scale import alike, fitted
 from benchmarks.side.search_vectors import AIM, Engine, recall, widened
 from benchmarks.side_environments import NAMES, SCRIPTS, python_of
 from benchmarks.side_programs import Program, Turns, UnavailableError
@@ -53,6 +53,12 @@ def test_one_size_or_a_cost_of_nothing_gives_no_slope() -> None:
         fitted([1_000], [1.0])
     with pytest.raises(ValueError, match="above 0"):
         fitted([1_000, 2_000], [0.0, 1.0])
+
+
+def test_sizes_searched_exactly_are_left_out_of_a_slope_where_enough_others_remain() -> None:
+    assert alike([10, 60, 120], exact_up_to=50) == 1
+    assert alike([10, 20, 60], exact_up_to=50) == 0
+    assert alike([60, 120], exact_up_to=50) == 0
 
 
 def test_what_starting_costs_falls_out_of_a_steady_rate() -> None:
