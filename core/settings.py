@@ -84,7 +84,7 @@ class Settings(BaseSettings):
         "in the image folder.",
     )
 
-    model: str = Field("compact", description="Model spec, for instance `classic`.")
+    model: str = Field("classic", description="Model spec, for instance `classic`.")
     model_weights: Path | None = Field(None, description="Local weights, .pt or .safetensors.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the model runs.")
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = Field(

@@ -31,15 +31,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 @pytest.fixture(autouse=True, scope="session")
 def _settings_of_tests() -> Iterator[None]:
-    """Leave out what the machine's own environment sets, and take the quickest model.
-
-    The default one needs torch, which takes seconds to load in each of hundreds of processes.
-    """
+    """Leave out what the machine's own environment sets."""
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
             if name.startswith("LOOKALIKE_"):
                 patch.delenv(name)
-        patch.setenv("LOOKALIKE_MODEL", "classic")
         yield
 
 

@@ -88,7 +88,7 @@ FAMILIES: Final[tuple[ModelFamily, ...]] = (
         default_threshold=0.55,
         example="compact",
         licence="Apache-2.0",
-        summary="the default: a small network, its weights shipped, beside what classic sees",
+        summary="a small network, its weights shipped, beside what classic sees",
     ),
     ModelFamily(
         name="open_clip",
