@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import ipaddress
 import signal
 import socket
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -19,6 +17,7 @@ from core.source.opening import open_source
 from service.app import create_app
 from service.guard.key_ring import KeyRing
 from service.guard.protocol import ConnectionLimits, protocol_of
+from service.memory import freed_memory_kept
 from service.query_node import check_can_supervise
 from service.supervisor import Supervisor
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 _GRACE_S: Final = 4  # for requests under way; with the daemon's own end it stays below 15 s
 _BACKLOG: Final = 1024
-_MMAP_THRESHOLD: Final = -3  # M_MMAP_THRESHOLD of mallopt(3)
 _UNGUARDED: Final = (
     "LOOKALIKE_HOST={host} lets other machines in, and there are no keys. Set LOOKALIKE_API_KEYS "
     "or LOOKALIKE_KEYS_FILE, or LOOKALIKE_ALLOW_ANONYMOUS=true to answer anybody."
@@ -49,7 +47,6 @@ def serve(settings: Settings, announce: Callable[[str], None], *, ingest: bool) 
         StoreError: the store cannot be used.
     """
     signal.signal(signal.SIGTERM, _leave)
-    _give_memory_back()
     source = open_source(settings)
     if ingest and isinstance(source, LocalFolder) and not source.root.is_dir():
         raise SettingsError(
@@ -73,19 +70,10 @@ def serve(settings: Settings, announce: Callable[[str], None], *, ingest: bool) 
             app.state.guard.doors,
             settings.shutdown_delay_s,
         )
-        server.run([listener])
+        with freed_memory_kept():
+            server.run([listener])
     finally:
         listener.close()
-
-
-def _give_memory_back() -> None:
-    """Have freed pictures return to the system at once.
-
-    glibc keeps blocks of a few megabytes, of which pictures are made, for reuse; after a burst of
-    large ones a process would hold gigabytes for good.
-    """
-    with suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, 4 << 20)
 
 
 def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
