@@ -180,7 +180,10 @@ def image_id(path: str, *, ambiguous: bool) -> str:
 
 def stem_of(path: str) -> str:
     """`shoes/p12.jpg` -> `shoes/p12`."""
-    return str(PurePosixPath(path).with_suffix("")) if PurePosixPath(path).suffix else path
+    start = path.rfind("/") + 1
+    dot = path.rfind(".")
+    # A dot that begins or ends the name begins no suffix.
+    return path[:dot] if start < dot < len(path) - 1 else path
 
 
 def default_product(path: str) -> str:

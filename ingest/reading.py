@@ -134,7 +134,7 @@ def _prepare(root: str, path: str, how: Preparation) -> ReadFile:
     except ImageError as error:
         return _failed(hash_file(root, path, is_item=True), error)
     try:
-        image = decode_image(data, how.limits)
+        image = decode_image(data, how.limits, how.preprocessing.detail)
         pixels = how.preprocessing.prepare(image)
     except ImageError as error:
         return _failed(found, error)

@@ -70,7 +70,9 @@ class Looker:
         self, embedder: Embedder, upload: bytes, crop: Crop | None
     ) -> tuple[Image.Image, NDArray[np.uint8]]:
         with self._metrics.stage("decode"):
-            image = decode_image(upload, self._limits)
-            if crop is not None:
-                image = crop.cut(image)
+            detail = embedder.preprocessing.detail
+            if crop is None:
+                image = decode_image(upload, self._limits, detail)
+            else:
+                image = crop.cut(decode_image(upload, self._limits, crop.detail_of_whole(detail)))
             return image, embedder.prepare(image)

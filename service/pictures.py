@@ -148,7 +148,7 @@ class Pictures:
         key = (original.file, original.tag, size, at_ms)
         made = self._thumbnails.get(key)
         if made is None:
-            image = self._decoded(original, at_ms)
+            image = self._decoded(original, at_ms, detail=size and 2 * size)
             if size is not None:
                 image.thumbnail((size, size), Image.Resampling.LANCZOS, reducing_gap=3.0)
             made = _encoded(image, "JPEG", quality=_QUALITY)
@@ -182,14 +182,14 @@ class Pictures:
             return _encoded(image, "TIFF"), _TIFF
         return _encoded(image, "PNG", compress_level=1), "image/png"
 
-    def _decoded(self, original: Original, at_ms: int) -> Image.Image:
+    def _decoded(self, original: Original, at_ms: int, detail: int | None = None) -> Image.Image:
         try:
             with original.open() as file:
                 if original.is_video:
                     return frame_at(file, at_ms, self._limits)
                 if original.stat.st_size > self._limits.max_bytes:
                     raise PictureNotFoundError("The file is over LOOKALIKE_MAX_FILE_MB.")
-                return decode_image(file.read(), self._limits)
+                return decode_image(file.read(), self._limits, detail)
         except (OSError, ImageError) as error:
             raise PictureNotFoundError(f"There is no picture to show: {error}") from error
 

@@ -88,6 +88,10 @@ class Crop:
             raise ValueError("crop is empty or inverted: x0 must be below x1, y0 below y1")
         return cls(left, top, right, bottom)
 
+    def detail_of_whole(self, detail: int) -> int:
+        """Pixels that both sides of a picture need, for those of the part to have `detail`."""
+        return math.ceil(detail / min(self.right - self.left, self.bottom - self.top))
+
     def cut(self, image: Image.Image) -> Image.Image:
         """Give the part of a picture, a pixel wide and high at least."""
         width, height = image.size

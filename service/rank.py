@@ -157,7 +157,8 @@ class LocalEyes:
 
     def _prepare(self, file: Path) -> NDArray[np.uint8] | LookalikeError:
         try:
-            return self._embedder.prepare(decode_image(file.read_bytes(), self._limits))
+            detail = self._embedder.preprocessing.detail
+            return self._embedder.prepare(decode_image(file.read_bytes(), self._limits, detail))
         except OSError as error:
             return UnreadableFileError(f"The file could not be read: {error.strerror}.")
         except ImageError as error:

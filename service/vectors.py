@@ -105,8 +105,10 @@ class PictureVectors:
         stored = self._stored(md5)
         if stored is not None:
             return PreparedPicture(md5, stored, None)
-        decoded = decode_image(upload, self._limits) if image is None else image
-        pixels = self.model.embedder.prepare(decoded)
+        embedder = self.model.embedder
+        if image is None:
+            image = decode_image(upload, self._limits, embedder.preprocessing.detail)
+        pixels = embedder.prepare(image)
         # By pixels: the same picture in another file format must not differ by the rounding of
         # another batch.
         return PreparedPicture(hashlib.md5(pixels.tobytes()).digest(), None, pixels)

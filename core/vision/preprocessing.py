@@ -40,6 +40,12 @@ class Preprocessing:
     mode: Literal["crop", "squash"]  # crop: keep proportions; squash: stretch to a square
     mean: tuple[float, float, float]  # of each channel, on a scale of 0 to 1
     std: tuple[float, float, float]
+    oversampling: int = 2  # a decoder may leave out detail beyond so many times `resize_to`
+
+    @property
+    def detail(self) -> int:
+        """Pixels that both sides of a picture should have, if it has them; more are of no use."""
+        return self.oversampling * self.resize_to
 
     def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
         """Give the `[size, size, 3]` uint8 pixels of an RGB picture.

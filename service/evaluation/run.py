@@ -152,7 +152,8 @@ class Evaluator:
         def prepare(file: Path) -> tuple[NDArray[np.uint8], bytes] | str:
             try:
                 data = file.read_bytes()
-                pixels = self._embedder.prepare(change(decode_image(data, self._limits)))
+                image = decode_image(data, self._limits, self._embedder.preprocessing.detail)
+                pixels = self._embedder.prepare(change(image))
             except OSError as error:
                 return f"cannot be read: {error.strerror}"
             except ImageError as error:

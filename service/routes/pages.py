@@ -155,7 +155,7 @@ async def preview(parts: Parts, file: Annotated[UploadFile, File()]) -> Response
 
 
 def _as_jpeg(content: bytes, limits: DecodeLimits) -> bytes:
-    image = decode_image(content, limits)
+    image = decode_image(content, limits, 2 * _PREVIEW_SIDE)
     image.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=85)

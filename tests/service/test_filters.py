@@ -187,6 +187,18 @@ def test_a_crop_is_searched_as_if_it_had_been_uploaded(
     )
     assert matches(labelled_client, whole, crop="0,0,1,1") == matches(labelled_client, whole)
     assert matches(labelled_client, whole, crop="") == matches(labelled_client, whole)
+    # A part of a large JPEG is as sharp as if it came alone.
+    large = io.BytesIO()
+    image.resize((2000, 1000), Image.Resampling.BICUBIC).save(large, "JPEG", quality=95)
+    small_part = {"crop": "0.25,0.2,0.75,0.8"}
+    of_large, of_small = (
+        {match["image_id"]: match["similarity_score"] for match in found}
+        for found in (
+            matches(labelled_client, large.getvalue(), **small_part),
+            matches(labelled_client, whole, **small_part),
+        )
+    )
+    assert of_large == pytest.approx(of_small, abs=0.03)
     tiny = matches(labelled_client, whole, crop="0.5,0.5,0.500001,0.500001")
     assert len(tiny) == 24
 

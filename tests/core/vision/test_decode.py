@@ -6,6 +6,8 @@ import io
 import random
 import struct
 import zlib
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pillow_heif
@@ -27,6 +29,9 @@ from core.vision.decode import (
     decode_image,
     looks_like_image,
 )
+from core.vision.models import ModelSource, load_embedder
+
+QUERIES = Path(__file__).parents[3] / "data" / "queries"
 
 pillow_heif.register_heif_opener(thumbnails=False)  # for writing the pictures of these tests
 
@@ -85,6 +90,61 @@ def test_pictures_come_out_upright(scene: Image.Image, orientation: int, name: s
     pixels = _decode(_encode(stored, name, exif=exif, **options.get(name, {})))
     assert pixels.shape == (24, 40, 3)
     assert np.abs(pixels.astype(int) - np.asarray(scene)).max() <= (8 if name == "JPEG" else 0)
+
+
+@pytest.mark.parametrize(
+    ("detail", "size"),
+    [
+        *((None, (1000, 1300)), (501, (1000, 1300)), (500, (500, 650))),
+        *((250, (250, 325)), (125, (125, 163)), (1, (125, 163))),
+    ],
+)
+def test_a_jpeg_may_be_reduced_but_not_below_the_detail_asked_for(
+    detail: int | None, size: tuple[int, int]
+) -> None:
+    ramp = np.mgrid[0:1300, 0:1000].astype(np.float64) / 6
+    whole = Image.fromarray(np.stack([ramp[0], ramp[1], ramp[0] / 2], axis=-1).astype(np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored lying on its side
+    stored = _encode(whole.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=exif)
+    image = decode_image(stored, LIMITS, detail)
+    assert image.size == size
+    expected = np.asarray(whole.resize(size, Image.Resampling.BOX)).astype(int)
+    assert np.abs(np.asarray(image) - expected).mean() < 1.5
+    assert decode_image(_encode(whole, "PNG"), LIMITS, detail).size == (1000, 1300)
+
+
+def test_a_jpeg_of_several_pictures_is_reduced_too() -> None:
+    pictures = [Image.new("RGB", (800, 600), colour) for colour in ("red", "blue")]
+    data = _encode(pictures[0], "MPO", save_all=True, append_images=pictures[1:])
+    image = decode_image(data, LIMITS, 300)
+    assert (image.size, image.getpixel((200, 150))) == ((400, 300), (254, 0, 0))
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_jpegs_of_other_colours_are_reduced_too(mode: str) -> None:
+    data = _encode(Image.new("RGB", (800, 600), "white").convert(mode), "JPEG")
+    image = decode_image(data, LIMITS, 300)
+    assert (image.size, image.getpixel((9, 9))) == ((400, 300), (255, 255, 255))
+
+
+def test_a_reduced_jpeg_that_is_cut_short_is_told_so() -> None:
+    whole = _encode(Image.effect_noise((1600, 1200), 60), "JPEG")
+    with pytest.raises(TruncatedImageError):
+        decode_image(whole[: len(whole) // 2], LIMITS, 300)
+
+
+@pytest.mark.parametrize("photo", sorted(QUERIES.glob("*.jpg")), ids=lambda photo: photo.stem)
+def test_what_is_left_out_changes_next_to_nothing(photo: Path) -> None:
+    embedder = load_embedder(ModelSource("classic", None, "cpu", "fp32"))
+    with Image.open(photo) as image:
+        large = image.resize((image.width * 4, image.height * 4), Image.Resampling.LANCZOS)
+    data, limits = _encode(large, "JPEG", quality=92), replace(LIMITS, max_pixels=40_000_000)
+    whole = decode_image(data, limits)
+    reduced = decode_image(data, limits, embedder.preprocessing.detail)
+    assert reduced.width < whole.width / 2
+    vectors = embedder.embed(np.stack([embedder.prepare(one) for one in (whole, reduced)]))
+    assert vectors[0] @ vectors[1] > 0.998
 
 
 def test_a_16_bit_picture_is_turned_too() -> None:
