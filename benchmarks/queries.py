@@ -1,9 +1,9 @@
 """What a search costs beside the model's forward pass, for one client and for many at once.
 
 The service answers over loopback from the sample catalogue. Clients ask, read the answer, and ask
-again. The references are the forward pass alone in a process of its own: of one picture for the
-time of a lone client, of the batch size that does most pictures a second for the rate of many.
-Clients, service and nothing else share the machine's cores.
+again. The references are the forward pass alone in a process of its own, right before the clients
+ask and right after: of one picture for the time of a lone client, of the batch size that does most
+pictures a second for the rate of many. Clients, service and nothing else share the machine's cores.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import time
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,13 +21,8 @@ from core.settings import Settings
 from core.vision.decode import DecodeLimits, decode_image
 from core.vision.models import ModelSource, load_embedder
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from core.vision.embedder import Embedder
-
 _BATCHES = (1, 4, 16, 32)
-_REPEATS = 9
+_REPEATS = 5
 _WARM_UP_S = 1.0
 
 
@@ -40,31 +34,39 @@ def measure(options: Options) -> Table:
     clip = random_clip(options.folder)
     for spec, weights in (("classic", None), ("open_clip:ViT-B-32", clip)):
         settings = Settings.load(model=spec, model_weights=weights)
-        passes = _forward_passes(settings)
+        passes = ForwardPasses(settings)
         environment = {"LOOKALIKE_MODEL": spec}
         if weights is not None:
             environment["LOOKALIKE_MODEL_WEIGHTS"] = str(weights)
         with served(**environment) as (url, _):
             for number in clients:
                 asyncio.run(ask(Client(url), number, _WARM_UP_S))
+                before = passes.measure()
                 taken, elapsed = asyncio.run(ask(Client(url), number, seconds))
+                beside = np.mean([before, passes.measure()], axis=0)
                 rate = len(taken) / elapsed
-                table.figures.append(_figure(spec, number, taken, rate, passes))
+                figure = _figure(
+                    spec, number, taken, rate, dict(zip(_BATCHES, beside, strict=True))
+                )
+                table.figures.append(figure)
     return table
 
 
-def _forward_passes(settings: Settings) -> dict[int, float]:
-    """Seconds of a forward pass, by batch size."""
-    embedder = load_embedder(ModelSource.from_settings(settings))
-    image = decode_image(QUERY.read_bytes(), DecodeLimits.for_catalogue(settings))
-    pixels = embedder.prepare(image)
-    _embed(embedder, pixels, 1)
-    taken = medians(_REPEATS, *(partial(_embed, embedder, pixels, size) for size in _BATCHES))
-    return dict(zip(_BATCHES, taken, strict=True))
+class ForwardPasses:
+    """The model alone, at the batch sizes that queries come in."""
 
+    def __init__(self, settings: Settings) -> None:
+        self._embedder = load_embedder(ModelSource.from_settings(settings))
+        image = decode_image(QUERY.read_bytes(), DecodeLimits.for_catalogue(settings))
+        self._pixels = self._embedder.prepare(image)
+        self._embed(1)
 
-def _embed(embedder: Embedder, pixels: NDArray[np.uint8], size: int) -> None:
-    embedder.embed(np.repeat(pixels[None], size, axis=0))
+    def measure(self) -> list[float]:
+        """Seconds of a pass of each of `_BATCHES`."""
+        return medians(_REPEATS, *(partial(self._embed, size) for size in _BATCHES))
+
+    def _embed(self, size: int) -> None:
+        self._embedder.embed(np.repeat(self._pixels[None], size, axis=0))
 
 
 async def ask(client: Client, clients: int, seconds: float) -> tuple[list[float], float]:
