@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from core.errors import MassRemovalError, SourceError
 from core.folder.changes import Suspect, Vanished, compare
+from core.folder.stretches import Untouched, compare_stretches
 from core.records import ItemState
 from core.store.catalog import Catalog
 from ingest.spool import Spool
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
+    from core.folder.changes import Change
     from core.records import KnownFile
     from core.source.contract import ImageSource, Listing
     from ingest.photos import Photos
@@ -81,19 +85,13 @@ def survey_photos(
     # A connection of its own: the comparison reads one state while progress is written.
     reader = Catalog(store_dir)
     try:
-        with closing(reader.known_files(space_id)) as files:
-            for place, change in enumerate(compare(files, listing, verify=verify)):
-                if place % _CHECK_EVERY == 0:
+        counts = reader.count_items()
+        found.active = counts[ItemState.INDEXED] + counts[ItemState.FAILED]
+        with closing(_changes(reader, listing, space_id, verify=verify)) as changes:
+            for place, change in enumerate(changes):
+                if place % _CHECK_EVERY == 0 or isinstance(change, Untouched):
                     progress.check()
-                known = change.known
-                found.active += known is not None and known.state in _ACTIVE
-                if isinstance(change, Vanished):
-                    _note_vanished(found, change.known)
-                    continue
-                found.empty = False
-                progress.count("scanned")
-                if isinstance(change, Suspect):
-                    found.suspects.append(change)
+                _note(found, change, progress)
     finally:
         reader.close()
     found.unlisted = listing.unlisted
@@ -101,7 +99,29 @@ def survey_photos(
     return found
 
 
+def _changes(
+    reader: Catalog, listing: Listing, space_id: int, *, verify: bool
+) -> Generator[Untouched | Change, None, None]:
+    if verify:
+        with closing(reader.known_files(space_id)) as files:
+            yield from compare(files, listing, verify=True)
+        return
+    with closing(reader.known_rows(space_id)) as rows:
+        lookup = partial(reader.known_files, space_id)
+        yield from compare_stretches(rows, listing.stretches(), lookup)
+
+
 _ACTIVE = (ItemState.INDEXED, ItemState.FAILED)
+
+
+def _note(found: Survey, change: Untouched | Change, progress: Progress) -> None:
+    if isinstance(change, Vanished):
+        _note_vanished(found, change.known)
+        return
+    found.empty = False
+    progress.count("scanned", change.files if isinstance(change, Untouched) else 1)
+    if isinstance(change, Suspect):
+        found.suspects.append(change)
 
 
 def _note_vanished(found: Survey, known: KnownFile) -> None:
