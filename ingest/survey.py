@@ -6,6 +6,7 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from core.errors import MassRemovalError, SourceError
@@ -16,11 +17,13 @@ from core.store.catalog import Catalog
 from ingest.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
     from core.folder.changes import Change
-    from core.records import KnownFile
+    from core.folder.stretches import Stretch
+    from core.records import KnownFile, KnownRow
     from core.source.contract import ImageSource, Listing
     from ingest.photos import Photos
     from ingest.progress import Progress
@@ -43,7 +46,8 @@ class Survey:
         return not self.unlisted
 
 
-_CHECK_EVERY: Final = 256  # files between two looks at the clock
+_CHECK_EVERY: Final = 256  # changes between two looks at the clock
+_EARLY: Final = 32  # stretches of files that wait for the catalog
 ROOT_MARKER: Final = ".lookalike-root"
 
 
@@ -86,7 +90,7 @@ def survey_photos(
     reader = Catalog(store_dir)
     try:
         counts = reader.count_items()
-        found.active = counts[ItemState.INDEXED] + counts[ItemState.FAILED]
+        found.active = sum(counts[state] for state in _ACTIVE)
         with closing(_changes(reader, listing, space_id, verify=verify)) as changes:
             for place, change in enumerate(changes):
                 if place % _CHECK_EVERY == 0 or isinstance(change, Untouched):
@@ -106,9 +110,19 @@ def _changes(
         with closing(reader.known_files(space_id)) as files:
             yield from compare(files, listing, verify=True)
         return
-    with closing(reader.known_rows(space_id)) as rows:
+    stretches = listing.stretches()
+    with reader.known_rows(space_id) as rows:
+        early = list(_until(rows, stretches))
         lookup = partial(reader.known_files, space_id)
-        yield from compare_stretches(rows, listing.stretches(), lookup)
+        yield from compare_stretches(rows.result(), chain(early, stretches), lookup)
+
+
+def _until(rows: Future[Iterator[KnownRow]], stretches: Iterator[Stretch]) -> Iterator[Stretch]:
+    """What the listing gives until the catalog has its first row, up to what may be held."""
+    for stretch in islice(stretches, _EARLY):
+        yield stretch
+        if rows.done():
+            return
 
 
 _ACTIVE = (ItemState.INDEXED, ItemState.FAILED)

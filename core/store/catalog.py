@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from core.errors import StoreError
@@ -18,7 +20,8 @@ from core.store.segments import SegmentRecord
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
     from core.records import KnownFile, KnownRow, ModelIdentity
@@ -163,13 +166,15 @@ class Catalog:
         with self.database.reading() as connection:
             yield from read_known_files(connection, space_id, after, up_to)
 
-    def known_rows(self, space_id: int | None) -> Generator[KnownRow, None, None]:
+    @contextmanager
+    def known_rows(self, space_id: int | None) -> Iterator[Future[Iterator[KnownRow]]]:
         """The same without the tombstones, as little of each file as a comparison takes.
 
-        It holds the connection likewise; the files read meanwhile are of the same state.
+        The first row takes a while, in which the caller can do something else. The block holds the
+        connection; files read in it, once the rows have come, are of the same state.
         """
-        with self.database.reading() as connection:
-            yield from read_known_rows(connection, space_id)
+        with self.database.reading() as connection, ThreadPoolExecutor(1) as beside:
+            yield beside.submit(read_known_rows, connection, space_id)
 
     def items(
         self, wanted: ItemFilter | ItemState | None, limit: int, offset: int = 0

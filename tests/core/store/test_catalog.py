@@ -129,8 +129,9 @@ def _check_rows(catalog: Catalog, space_id: int | None) -> dict[str, bool]:
     files = [file for file in catalog.known_files(space_id) if file.state is not ItemState.MISSING]
     same = [SeenFile(file.path, file.stat) for file in files]
     settled = [isinstance(change, Unchanged) for change in compare(files, same)]
-    rows = list(catalog.known_rows(space_id))
-    assert rows == [
+    with catalog.known_rows(space_id) as rows:
+        found = list(rows.result())
+    assert found == [
         (os.fsencode(file.path), file.stat.size if fine else None, *file.stat[1:])
         for file, fine in zip(files, settled, strict=True)
     ]
