@@ -77,6 +77,14 @@ class KnownFile(NamedTuple):
     has_vector: bool  # whether the space at hand holds a vector of its content
 
 
+SeenRow = tuple[bytes, int, int, int]
+"""A file the walk found, in short: its path's bytes, then the numbers of `FileStat`."""
+
+KnownRow = tuple[bytes, int | None, int, int]
+"""A file as the catalog last knew it, in short; without a size where a file of the same stat still
+has to be looked at."""
+
+
 @dataclass(frozen=True)
 class Item:
     """One photo of the catalogue, for people to look at."""

@@ -220,13 +220,15 @@ def _retire(catalog: Catalog, records: list[SegmentRecord]) -> None:
 def _unused(catalog: Catalog, space: Space) -> list[SegmentRecord]:
     """The segments whose every vector was made anew since."""
     with catalog.database.reading() as connection:
-        used = {
-            row["segment_id"]
+        unused = {
+            row["id"]
             for row in connection.execute(
-                "SELECT DISTINCT segment_id FROM vectors WHERE space_id = ?", (space.id,)
+                "SELECT id FROM segments WHERE space_id = ? AND NOT EXISTS "
+                "(SELECT 1 FROM vectors WHERE segment_id = segments.id)",
+                (space.id,),
             )
         }
-    return [record for record in catalog.segments(space.id) if record.id not in used]
+    return [record for record in catalog.segments(space.id) if record.id in unused]
 
 
 def _next_group(records: list[SegmentRecord]) -> list[SegmentRecord]:

@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from core.errors import MassRemovalError, SourceError
 from core.folder.changes import Suspect, Vanished, compare
+from core.folder.stretches import Untouched, compare_stretches
 from core.records import ItemState
 from core.store.catalog import Catalog
 from ingest.spool import Spool
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
-    from core.records import KnownFile
+    from core.folder.changes import Change
+    from core.folder.stretches import Stretch
+    from core.records import KnownFile, KnownRow
     from core.source.contract import ImageSource, Listing
     from ingest.photos import Photos
     from ingest.progress import Progress
@@ -39,7 +46,8 @@ class Survey:
         return not self.unlisted
 
 
-_CHECK_EVERY: Final = 256  # files between two looks at the clock
+_CHECK_EVERY: Final = 256  # changes between two looks at the clock
+_EARLY: Final = 32  # stretches of files that wait for the catalog
 ROOT_MARKER: Final = ".lookalike-root"
 
 
@@ -81,19 +89,13 @@ def survey_photos(
     # A connection of its own: the comparison reads one state while progress is written.
     reader = Catalog(store_dir)
     try:
-        with closing(reader.known_files(space_id)) as files:
-            for place, change in enumerate(compare(files, listing, verify=verify)):
-                if place % _CHECK_EVERY == 0:
+        counts = reader.count_items()
+        found.active = sum(counts[state] for state in _ACTIVE)
+        with closing(_changes(reader, listing, space_id, verify=verify)) as changes:
+            for place, change in enumerate(changes):
+                if place % _CHECK_EVERY == 0 or isinstance(change, Untouched):
                     progress.check()
-                known = change.known
-                found.active += known is not None and known.state in _ACTIVE
-                if isinstance(change, Vanished):
-                    _note_vanished(found, change.known)
-                    continue
-                found.empty = False
-                progress.count("scanned")
-                if isinstance(change, Suspect):
-                    found.suspects.append(change)
+                _note(found, change, progress)
     finally:
         reader.close()
     found.unlisted = listing.unlisted
@@ -101,7 +103,39 @@ def survey_photos(
     return found
 
 
+def _changes(
+    reader: Catalog, listing: Listing, space_id: int, *, verify: bool
+) -> Generator[Untouched | Change, None, None]:
+    if verify:
+        with closing(reader.known_files(space_id)) as files:
+            yield from compare(files, listing, verify=True)
+        return
+    stretches = listing.stretches()
+    with reader.known_rows(space_id) as rows:
+        early = list(_until(rows, stretches))
+        lookup = partial(reader.known_files, space_id)
+        yield from compare_stretches(rows.result(), chain(early, stretches), lookup)
+
+
+def _until(rows: Future[Iterator[KnownRow]], stretches: Iterator[Stretch]) -> Iterator[Stretch]:
+    """What the listing gives until the catalog has its first row, up to what may be held."""
+    for stretch in islice(stretches, _EARLY):
+        yield stretch
+        if rows.done():
+            return
+
+
 _ACTIVE = (ItemState.INDEXED, ItemState.FAILED)
+
+
+def _note(found: Survey, change: Untouched | Change, progress: Progress) -> None:
+    if isinstance(change, Vanished):
+        _note_vanished(found, change.known)
+        return
+    found.empty = False
+    progress.count("scanned", change.files if isinstance(change, Untouched) else 1)
+    if isinstance(change, Suspect):
+        found.suspects.append(change)
 
 
 def _note_vanished(found: Survey, known: KnownFile) -> None:

@@ -11,18 +11,24 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from bisect import bisect
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from core.errors import SourceError
-from core.records import FileStat, SeenFile
+from core.folder.stretches import Stretch
+from core.records import FileStat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from core.records import SeenFile, SeenRow
+
 METADATA_FILES = frozenset(("products.csv", "products.json"))
 """Names at the image root that hold product data."""
+
+_STRETCH: Final = 1000  # files that are looked at in one go
 
 
 @dataclass
@@ -38,62 +44,74 @@ class Walk:
         Raises:
             SourceError: the root itself cannot be listed.
         """
+        for stretch in self.stretches():
+            yield from stretch.files()
+
+    def stretches(self) -> Iterator[Stretch]:
+        """Yield every regular file, a folder's neighbours together.
+
+        Raises:
+            SourceError: the root itself cannot be listed.
+        """
+        top = os.path.join(os.fsencode(self.root), b"")
         try:
-            entries = _listed(self.root)
+            files, folders = _listed(top)
         except OSError as error:
             raise SourceError(
                 f"The image folder {self.root} cannot be listed: {error.strerror or error}. "
                 "It is set by LOOKALIKE_IMAGE_DIR."
             ) from error
-        real_root = os.path.realpath(self.root)
-        yield from self._files(entries, "", real_root)
+        product_data = set(map(os.fsencode, METADATA_FILES))
+        files = [name for name in files if name not in product_data]
+        real_root = os.path.realpath(top)
+        # An explicit stack: folders may be nested deeper than Python's own stack allows.
+        stack = [(_parts(files, folders), b"")]
+        while stack:
+            parts, folder = stack[-1]
+            part = next(parts, None)
+            if part is None:
+                stack.pop()
+            elif isinstance(part, bytes):
+                inner = self._list_folder(top + folder + part.removesuffix(b"/"))
+                stack.append((_parts(*inner), folder + part))
+            elif rows := self._look_at(part, folder, top, real_root):
+                yield Stretch(rows)
 
     @property
     def complete(self) -> bool:
         """Whether everything was listed; only then may absent files count as removed."""
         return not self.unlisted
 
-    def _files(
-        self, entries: list[os.DirEntry[str]], prefix: str, real_root: str
-    ) -> Iterator[SeenFile]:
-        # An explicit stack: folders may be nested deeper than Python's own stack allows.
-        stack = [(iter(entries), prefix)]
-        while stack:
-            remaining, folder = stack[-1]
-            entry = next(remaining, None)
-            if entry is None:
-                stack.pop()
-            elif entry.is_dir(follow_symlinks=False):
-                if not entry.name.startswith("."):
-                    inside = self._list_folder(entry.path)
-                    stack.append((iter(inside), f"{folder}{entry.name}/"))
-            elif folder or entry.name not in METADATA_FILES:
-                seen = self._look_at(entry, folder + entry.name, real_root)
-                if seen is not None:
-                    yield seen
-
-    def _list_folder(self, path: str) -> list[os.DirEntry[str]]:
+    def _list_folder(self, path: bytes) -> tuple[list[bytes], list[bytes]]:
         try:
             return _listed(path)
         except OSError as error:
-            self.unlisted.append(f"{path}: {error.strerror or error}")
-            return []
+            self._note(path, error)
+            return [], []
 
-    def _look_at(self, entry: os.DirEntry[str], path: str, real_root: str) -> SeenFile | None:
-        try:
-            if entry.is_symlink() and not _inside(entry.path, real_root):
-                return None
-            found = entry.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None  # deleted since it was listed, or a link to nothing
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                return None  # links that lead to each other lead to nothing
-            self.unlisted.append(f"{entry.path}: {error.strerror or error}")
-            return None
-        if not stat.S_ISREG(found.st_mode):
-            return None
-        return SeenFile(path, FileStat(found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+    def _look_at(
+        self, names: list[bytes], folder: bytes, top: bytes, real_root: bytes
+    ) -> list[SeenRow]:
+        rows: list[SeenRow] = []
+        inside = top + folder
+        found: os.stat_result | None
+        for name in names:
+            try:
+                found = os.lstat(inside + name)
+                if not stat.S_ISREG(found.st_mode):
+                    found = _file_behind(inside + name, found, real_root)
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # deleted since it was listed, or a link to nothing
+            except OSError as error:
+                if error.errno != errno.ELOOP:  # links that lead to each other lead to nothing
+                    self._note(inside + name, error)
+                continue
+            if found is not None:
+                rows.append((folder + name, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+        return rows
+
+    def _note(self, path: bytes, error: OSError) -> None:
+        self.unlisted.append(f"{os.fsdecode(path)}: {error.strerror or error}")
 
 
 def file_stat(found: os.stat_result) -> FileStat:
@@ -101,18 +119,42 @@ def file_stat(found: os.stat_result) -> FileStat:
     return FileStat(found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def _inside(path: str, real_root: str) -> bool:
-    return os.path.realpath(path).startswith(real_root + os.sep)
+def _file_behind(path: bytes, found: os.stat_result, real_root: bytes) -> os.stat_result | None:
+    """The file inside the image root that a link leads to, if `path` is such a link."""
+    if not stat.S_ISLNK(found.st_mode) or not _inside(path, real_root):
+        return None
+    behind = os.stat(path)  # noqa: PTH116  # bytes
+    return behind if stat.S_ISREG(behind.st_mode) else None
 
 
-def _listed(path: str | Path) -> list[os.DirEntry[str]]:
+def _inside(path: bytes, real_root: bytes) -> bool:
+    return os.path.realpath(path).startswith(real_root + os.fsencode(os.sep))
+
+
+def _listed(path: bytes) -> tuple[list[bytes], list[bytes]]:
+    """The names of a folder's files, and those of its folders that are not hidden, with a slash."""
+    files, folders = list[bytes](), list[bytes]()
     with os.scandir(path) as found:
-        entries = list(found)
-    entries.sort(key=_byte_order)
-    return entries
+        for entry in found:
+            if not entry.is_dir(follow_symlinks=False):
+                files.append(entry.name)
+            elif not entry.name.startswith(b"."):
+                folders.append(entry.name + b"/")
+    files.sort()
+    folders.sort()
+    return files, folders
 
 
-def _byte_order(entry: os.DirEntry[str]) -> bytes:
-    # As git sorts trees: "a/" among its siblings is where the paths below it belong.
-    name = os.fsencode(entry.name)
-    return name + b"/" if entry.is_dir(follow_symlinks=False) else name
+def _parts(files: list[bytes], folders: list[bytes]) -> Iterator[list[bytes] | bytes]:
+    """Lists of files and, between them, each folder, where the paths below it belong.
+
+    As git sorts trees: by its name with the slash.
+    """
+    start = 0
+    for folder in [*folders, None]:
+        end = len(files) if folder is None else bisect(files, folder, start)
+        for first in range(start, end, _STRETCH):
+            yield files[first : min(first + _STRETCH, end)]
+        if folder is not None:
+            yield folder
+        start = end

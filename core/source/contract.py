@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from core.folder.stretches import Stretch
     from core.records import SeenFile
 
 
@@ -22,6 +23,14 @@ class Listing(Protocol):
 
     def __iter__(self) -> Iterator[SeenFile]:
         """Yield every file in the order of the paths' bytes.
+
+        Raises:
+            SourceError: nothing at all can be listed.
+        """
+        ...
+
+    def stretches(self) -> Iterator[Stretch]:
+        """Yield the same files, neighbours together; in place of iterating.
 
         Raises:
             SourceError: nothing at all can be listed.

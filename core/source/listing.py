@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 from core.errors import SourceError
+from core.folder.stretches import stretch_of
 from core.folder.walk import METADATA_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from core.folder.stretches import Stretch
     from core.records import SeenFile
     from core.source.objects import ObjectStore
+
+_STRETCH: Final = 1000  # objects, a page of most storages
 
 
 class ListingBrokeError(OSError):
@@ -63,6 +68,16 @@ class ObjectListing:
                 raise SourceError(self.store.not_answering(error)) from error
             place = os.fsdecode(last)
             self.unlisted.append(f"{self.store.name}, all after {place}: {error}")
+
+    def stretches(self) -> Iterator[Stretch]:
+        """Yield the same objects, neighbours together.
+
+        Raises:
+            SourceError: nothing can be listed, or not in an order that can be compared.
+        """
+        files = iter(self)
+        while some := list(islice(files, _STRETCH)):
+            yield stretch_of(some)
 
     @property
     def complete(self) -> bool:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import json
 import os
 import time
-from itertools import starmap
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from core.errors import StoreError
-from core.records import FileStat, Item, ItemState, KnownFile, Space, SpaceState
+from core.records import Item, ItemState, Space, SpaceState
 from core.store.browse import ItemFilter
 from core.store.database import CATALOG_FILE, Database
+from core.store.known import read_known_files, read_known_rows
 from core.store.publish import apply_commit, bump_generation
 from core.store.runs import RunLog
 from core.store.segments import SegmentRecord
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
-    from core.records import ModelIdentity
+    from core.records import KnownFile, KnownRow, ModelIdentity
     from core.store.commit import Commit
 
 _LOOKUP_CHUNK: Final = 500
@@ -150,17 +153,28 @@ class Catalog:
 
     # Items
 
-    def known_files(self, space_id: int | None) -> Generator[KnownFile, None, None]:
+    def known_files(
+        self, space_id: int | None, after: bytes = b"", up_to: bytes | None = None
+    ) -> Generator[KnownFile, None, None]:
         """Every file the catalog remembers, in the order of their path's bytes.
 
-        `has_vector` speaks of the given space; without one it is always false. In the live space
-        it also takes that the vector is the one that stands for the file in searches. Until it
-        has ended or been closed it holds the connection.
+        Where two paths are given: those after the one and not after the other. `has_vector` speaks
+        of the given space; without one it is always false. In the live space it also takes that
+        the vector is the one that stands for the file in searches. Until it has ended or been
+        closed it holds the connection.
         """
         with self.database.reading() as connection:
-            rows = connection.cursor()
-            rows.row_factory = None  # plain tuples: there may be a million
-            yield from starmap(_known_file, rows.execute(_KNOWN_FILES, (space_id,)))
+            yield from read_known_files(connection, space_id, after, up_to)
+
+    @contextmanager
+    def known_rows(self, space_id: int | None) -> Iterator[Future[Iterator[KnownRow]]]:
+        """The same without the tombstones, as little of each file as a comparison takes.
+
+        The first row takes a while, in which the caller can do something else. The block holds the
+        connection; files read in it, once the rows have come, are of the same state.
+        """
+        with self.database.reading() as connection, ThreadPoolExecutor(1) as beside:
+            yield beside.submit(read_known_rows, connection, space_id)
 
     def items(
         self, wanted: ItemFilter | ItemState | None, limit: int, offset: int = 0
@@ -243,44 +257,6 @@ class Catalog:
         with self.database.reading() as connection:
             row = connection.execute(f"SELECT * FROM spaces WHERE {where}", (value,)).fetchone()
             return _space(row) if row else None
-
-
-_KNOWN_FILES: Final = """
-SELECT path, id, size, mtime_ns, ctime_ns, state, md5, suspect,
-    EXISTS (SELECT 1 FROM vectors v WHERE v.space_id = ?1 AND v.md5 = items.md5
-        AND v.segment_id NOT IN (SELECT id FROM segments WHERE damaged))
-    AND (vector_md5 IS md5 OR state != 'indexed'
-        OR NOT EXISTS (SELECT 1 FROM spaces WHERE id = ?1 AND state = 'live')) AS has_vector
-FROM items
-UNION ALL
-SELECT path, NULL, size, mtime_ns, ctime_ns, NULL, NULL, suspect, 0 FROM passed_over
-ORDER BY path
-"""
-
-
-_STATES: Final = dict[str | None, ItemState | None](((None, None), *((s, s) for s in ItemState)))
-
-
-def _known_file(  # noqa: PLR0913, PLR0917  # one for each column
-    path: bytes,
-    item_id: int | None,
-    size: int,
-    mtime_ns: int,
-    ctime_ns: int,
-    state: str | None,
-    md5: bytes | None,
-    suspect: int,
-    has_vector: int,
-) -> KnownFile:
-    return KnownFile(
-        os.fsdecode(path),
-        item_id,
-        FileStat(size, mtime_ns, ctime_ns),
-        _STATES[state],
-        md5,
-        bool(suspect),
-        bool(has_vector),
-    )
 
 
 def _item(row: sqlite3.Row) -> Item:

@@ -130,10 +130,10 @@ def test_the_guard_can_be_set(shop: Shop) -> None:
 class _HalfListed(Walk):
     """A walk that cannot list one folder, as happens to a share that drops out."""
 
-    def _list_folder(self, path: str):  # noqa: ANN202  # as the one it stands for
-        if path.endswith("locked"):
-            self.unlisted.append(f"{path}: Input/output error")
-            return []
+    def _list_folder(self, path: bytes):  # noqa: ANN202  # as the one it stands for
+        if path.endswith(b"locked"):
+            self.unlisted.append(f"{path.decode()}: Input/output error")
+            return [], []
         return super()._list_folder(path)
 
 

@@ -178,12 +178,24 @@ def test_a_folder_deleted_meanwhile_makes_the_walk_incomplete(tmp_path: Path) ->
 
 
 def test_a_file_deleted_meanwhile_is_simply_absent(tmp_path: Path) -> None:
-    put(tmp_path, "a", "b")
+    names = [f"{number:04d}" for number in range(1001)]  # more than are looked at in one go
+    put(tmp_path, *names)
     walk = Walk(tmp_path)
     files = iter(walk)
     next(files)
-    (tmp_path / "b").unlink()
-    assert list(files) == []
+    (tmp_path / names[-1]).unlink()
+    assert [seen.path for seen in files] == names[1:-1]
+    assert walk.complete
+
+
+def test_a_large_folder_comes_in_stretches_with_its_folders_between(tmp_path: Path) -> None:
+    names = [f"{number:04d}" for number in range(2100)] + ["0500/a", "0500.d/b", "0900-d/c", "z/d"]
+    names.remove("0500")
+    put(tmp_path, *names)
+    walk = Walk(tmp_path)
+    stretches = [[seen.path for seen in stretch.files()] for stretch in walk.stretches()]
+    assert [path for stretch in stretches for path in stretch] == sorted(names)
+    assert all(0 < len(stretch) <= 1000 for stretch in stretches)
     assert walk.complete
 
 

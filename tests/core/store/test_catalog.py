@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.records import ItemState, SpaceState
+from core.folder.changes import Unchanged, compare
+from core.records import ItemState, SeenFile, SpaceState
 from core.store.catalog import Catalog
 from core.store.commit import Commit, Label, MovedFile, PassedOverFile
 from tests.store import failed, identity, indexed, md5, publish, segment, stat
@@ -121,6 +122,85 @@ def test_known_files_come_in_the_order_of_their_bytes(catalog: Catalog) -> None:
     assert {file.path for file in known if file.item_id is None} == set(names[5:])
     assert [file.path for file in catalog.known_files(None)] == [file.path for file in known]
     assert not any(file.has_vector for file in catalog.known_files(None))
+
+
+def _check_rows(catalog: Catalog, space_id: int | None) -> dict[str, bool]:
+    """Check the rows against the records; which files are unchanged if their stat is the same."""
+    files = [file for file in catalog.known_files(space_id) if file.state is not ItemState.MISSING]
+    same = [SeenFile(file.path, file.stat) for file in files]
+    settled = [isinstance(change, Unchanged) for change in compare(files, same)]
+    with catalog.known_rows(space_id) as rows:
+        found = list(rows.result())
+    assert found == [
+        (os.fsencode(file.path), file.stat.size if fine else None, *file.stat[1:])
+        for file, fine in zip(files, settled, strict=True)
+    ]
+    return {file.path: fine for file, fine in zip(files, settled, strict=True)}
+
+
+def test_a_row_has_its_size_where_the_same_stat_is_enough(catalog: Catalog) -> None:
+    space = catalog.ensure_space(identity())
+    publish(catalog, space, {"a": "A", "b/\udcff": "B", "copy": "A", "gone": "G"})
+    publish(catalog, space, {"late": "L"})
+    gone = catalog.find_item("gone")
+    assert gone is not None
+    passed = [PassedOverFile("note", stat(), racy=False), PassedOverFile("n2", stat(), racy=True)]
+    broken = [failed("bad", "broken"), failed("unread"), failed("copy", "broken too")]
+    young = replace(indexed("young", "A"), racy=True)
+    steps = Commit(missing=[gone.id], passed_over=passed, failed=broken, indexed=[young])
+    catalog.publish(space, steps)
+    fine = _check_rows(catalog, space.id)
+    assert "gone" not in fine
+    assert {path for path in fine if not fine[path]} == {"n2", "young"}
+    catalog.request_retry(["bad"])
+    with catalog.database.writing() as connection:
+        connection.execute("UPDATE segments SET damaged = 1 WHERE id = 1")
+    fine = _check_rows(catalog, space.id)
+    assert {path for path in fine if fine[path]} == {"copy", "late", "note", "unread"}
+    assert {path for path, is_fine in _check_rows(catalog, None).items() if is_fine} == {
+        "copy",
+        "note",
+        "unread",
+    }
+
+
+def test_rows_of_a_space_that_is_built_or_was_live(catalog: Catalog) -> None:
+    one = catalog.ensure_space(identity("one"))
+    publish(catalog, one, {"a": "A", "b": "B"})
+    two = catalog.ensure_space(identity("two"))
+    publish(catalog, two, {"copy": "A", "b": "A"})
+    assert _check_rows(catalog, one.id) == {"a": True, "b": False, "copy": False}
+    assert _check_rows(catalog, two.id) == {"a": True, "b": True, "copy": True}
+    catalog.go_live(two)
+    assert all(_check_rows(catalog, two.id).values())
+    assert _check_rows(catalog, one.id) == {"a": True, "b": True, "copy": True}
+
+
+def test_a_moment_in_a_segment_that_is_whole_keeps_a_video_found(catalog: Catalog) -> None:
+    space = catalog.ensure_space(identity())
+    publish(catalog, space, {"film": "F"})
+    new = segment(catalog, space, ["F"])
+    new.rows.at_ms[:] = 500
+    catalog.publish(space, Commit(segment=new))
+    with catalog.database.writing() as connection:
+        connection.execute("UPDATE segments SET damaged = 1 WHERE id = 1")
+    assert _check_rows(catalog, space.id) == {"film": True}
+    with catalog.database.writing() as connection:
+        connection.execute("UPDATE segments SET damaged = 1")
+    assert _check_rows(catalog, space.id) == {"film": False}
+
+
+def test_known_files_can_be_read_between_two_paths(catalog: Catalog) -> None:
+    space = catalog.ensure_space(identity())
+    publish(catalog, space, {name: name for name in "abcde"})
+    catalog.publish(space, Commit(passed_over=[PassedOverFile("bb", stat(), racy=False)]))
+
+    def paths(after: bytes, up_to: bytes | None = None) -> list[str]:
+        return [file.path for file in catalog.known_files(space.id, after, up_to)]
+
+    assert paths(b"a", b"c") == ["b", "bb", "c"]
+    assert paths(b"b") == ["bb", "c", "d", "e"]
+    assert paths(b"e") == paths(b"c", b"b") == []
 
 
 def test_vectors_of_a_damaged_segment_do_not_count(catalog: Catalog) -> None:
