@@ -3,8 +3,9 @@
 Weights and activations become 8-bit integers (Jacob et al., Quantization and Training of Neural
 Networks for Efficient Integer-Arithmetic-Only Inference, CVPR 2018). What each activation ranges
 over is seen on drawn pictures, the same at every load, so that the vectors depend on no catalogue
-and every process makes the same ones. What costs little and would lose much stays in floating point:
-the first convolution, the last, and those in groups. An optional extra:
+and every process makes the same ones. In floating point
+stays what costs little and would lose much: convolutions in groups, the first of all and the last.
+An optional extra:
 `pip install -r requirements-openvino.txt`.
 """
 
