@@ -127,20 +127,20 @@ class Snapshot(CatalogueView):
     def _scope(self, filters: Filters | None, excluded: Collection[int]) -> _Scope:
         passing, allowed = self.entries.vectors_matching(filters) if filters else (None, None)
         if not excluded:
-            return _Scope(passing, allowed, 0)
-        out = np.isin(self.entries.item_ids, np.array(list(excluded), np.int64))
-        return _Scope(~out if passing is None else passing & ~out, allowed, int(out.sum()))
+            return _Scope(passing, allowed, None, 0)
+        out = np.array(list(excluded), np.int64)
+        many = self.entries.has_videos  # else each item has one entry
+        spare = int(np.isin(self.entries.item_ids, out).sum()) if many else len(out)
+        return _Scope(passing, allowed, out, spare)
 
     def _nearest(self, query: NDArray[np.float32], k: int, scope: _Scope) -> list[Found]:
         """The k nearest entries."""
         if self.index is None or not len(self.entries):
             return []
         # A vector stands for one entry or more, so k vectors are enough for k entries.
-        scores, ids = self.index.search(query[None, :], k + scope.spare, scope.allowed)
-        found = [
-            Found(self.entries[int(place)], float(score))
-            for place, score in zip(*self._places(scores[0], ids[0], scope), strict=True)
-        ]
+        all_scores, ids = self.index.search(query[None, :], k + scope.spare, scope.allowed)
+        places, scores = self._places(all_scores[0], ids[0], scope)
+        found = list(map(Found, self.entries.at(places.tolist()), scores.tolist()))
         found.sort(key=lambda match: (-match.score, match.entry.path))
         return found[:k]
 
@@ -172,10 +172,13 @@ class Snapshot(CatalogueView):
         before = np.cumsum(counts) - counts
         places = np.repeat(first - before, counts) + np.arange(counts.sum())
         scores = np.repeat(scores, counts)
-        if scope.passing is None:
-            return places, scores
-        kept = scope.passing[places]
-        return places[kept], scores[kept]
+        if scope.passing is not None:
+            kept = scope.passing[places]
+            places, scores = places[kept], scores[kept]
+        if scope.excluded is not None:
+            kept = ~np.isin(self.entries.item_ids[places], scope.excluded)
+            places, scores = places[kept], scores[kept]
+        return places, scores
 
     def _best_places(
         self,
@@ -197,8 +200,9 @@ class Snapshot(CatalogueView):
 class _Scope:
     """Which entries a search may give."""
 
-    passing: NDArray[np.bool_] | None  # `[len(entries)]`; None: all
+    passing: NDArray[np.bool_] | None  # `[len(entries)]` by the filters; None: all
     allowed: NDArray[np.int64] | None  # sorted vector ids the index may give; None: all
+    excluded: NDArray[np.int64] | None  # item ids; None: none
     spare: int  # how many more vectors to ask for, because entries are left out afterwards
 
 

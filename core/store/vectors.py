@@ -15,6 +15,7 @@ from core.store.packed import changed_ids, changed_rows, numbers
 from core.store.segments import OpenSegment, segment_path, stat_signature
 
 MD5_BYTES: Final = 16
+_UNKNOWN: Final = -1  # a segment that there is not
 
 if TYPE_CHECKING:
     import sqlite3
@@ -49,19 +50,25 @@ class StoredVectors:
 
     def read(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Give `[len(ids), d]` float32 unit vectors; a row that is lost is all NaN."""
-        vectors = np.full((len(ids), self.space.dimension), np.nan, np.float32)
-        if not len(self._ids):
-            return vectors
+        vectors = np.empty((len(ids), self.space.dimension), np.float16)
+        if not len(self._ids) or not len(ids):
+            vectors[:] = np.nan
+            return vectors.astype(np.float32)
         places = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
-        known = self._ids[places] == ids
-        segments = np.where(known, self._segments[places], -1)
-        for segment in np.unique(segments):
-            held = self._open.get(int(segment))
-            if held is not None:
-                wanted = np.flatnonzero(segments == segment)
-                wanted = wanted[np.argsort(self._rows[places[wanted]], kind="stable")]
-                vectors[wanted] = held.read(self._rows[places[wanted]])
-        return vectors
+        segments = np.where(self._ids[places] == ids, self._segments[places], _UNKNOWN)
+        rows = self._rows[places]
+        # Neighbouring rows are read together: a scan of a whole segment is one call.
+        together = (rows[1:] - rows[:-1] == 1) & (segments[1:] == segments[:-1])
+        starts = [0, *(np.flatnonzero(~together) + 1).tolist()]
+        ends = [*starts[1:], len(ids)]
+        firsts = zip(segments[starts].tolist(), rows[starts].tolist(), strict=True)
+        for start, end, (segment, row) in zip(starts, ends, firsts, strict=True):
+            held = self._open.get(segment)
+            if held is None:
+                vectors[start:end] = np.nan
+            else:
+                held.read_run(row, vectors[start:end])
+        return vectors.astype(np.float32)
 
     def refreshed(
         self, connection: sqlite3.Connection, records: list[SegmentRecord], since: int
