@@ -57,10 +57,11 @@ class Column:
         codes = [self._places[value] for value in values if value in self._places]
         if len(codes) == 1:
             found: NDArray[np.bool_] = self._codes == codes[0]
-            return found
-        chosen = np.zeros(len(self._values) + 1, np.bool_)  # the last is of ABSENT
-        chosen[codes] = True
-        return chosen[self._codes]
+        else:
+            chosen = np.zeros(len(self._values) + 1, np.bool_)  # the last is of ABSENT
+            chosen[codes] = True
+            found = chosen[self._codes]
+        return found
 
     def counts(self, entries: NDArray[np.int64]) -> list[tuple[str, int]]:
         """How often each value occurs among `entries` (places), most frequent first."""

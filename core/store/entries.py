@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -188,10 +188,12 @@ class _Rows:
 
     @classmethod
     def joined(cls, parts: list[_Rows]) -> _Rows:
-        """All rows as one."""
+        """All rows as one; `parts` is emptied, a column at a time, for a start holds millions."""
+        columns = {one.name: [getattr(part, one.name) for part in parts] for one in fields(cls)}
+        parts.clear()
 
         def all_of(name: str, kind: type[np.generic]) -> NDArray[Any]:
-            return np.concatenate([np.empty(0, kind), *(getattr(part, name) for part in parts)])
+            return np.concatenate([np.empty(0, kind), *columns.pop(name)])
 
         return cls(
             vector_ids=all_of("vector_ids", np.int64),
@@ -199,9 +201,9 @@ class _Rows:
             at_ms=all_of("at_ms", np.int64),
             ambiguous=all_of("ambiguous", np.bool_),
             stale=all_of("stale", np.bool_),
-            paths=Texts.concatenated([part.paths for part in parts]),
-            products=Texts.concatenated([part.products for part in parts]),
-            attributes=Columns.joined([part.attributes for part in parts]),
+            paths=Texts.concatenated(columns.pop("paths")),
+            products=Texts.concatenated(columns.pop("products")),
+            attributes=Columns.joined(columns.pop("attributes")),
         )
 
 

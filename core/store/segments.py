@@ -171,7 +171,7 @@ class OpenSegment:
         """Fill `vectors`, `[n, d]` and contiguous, with the rows from `first` on, or with NaN."""
         width = self._dimension * vectors.itemsize
         place = self._offset + first * width
-        if os.preadv(self._file.fileno(), [vectors], place) != vectors.nbytes:
+        if os.preadv(self._file.fileno(), [vectors.data], place) != vectors.nbytes:
             vectors[:] = np.nan
 
 

@@ -17,6 +17,7 @@ from core.store.database import CATALOG_FILE, damaged_catalog
 from core.store.entries import Entry, EntryTable
 from core.store.index.faiss import FaissIndex, build_index, load_index
 from core.store.index.record import IndexRecord, index_path, latest_index
+from core.store.memory import give_back_freed
 from core.store.packed import distinct
 from core.store.vectors import StoredVectors
 from core.store.view import CatalogueView, Filters, Found, IndexFacts
@@ -245,7 +246,12 @@ def _read(catalog: Catalog, connection: sqlite3.Connection, previous: Snapshot |
         vectors = previous.vectors.refreshed(
             connection, catalog.segments(space.id), previous.generation
         )
+        if previous.generation < 0:
+            give_back_freed()  # before as much again is taken for the entries
         change = previous.entries.refreshed(connection, space.id, previous.generation)
+        if previous.generation < 0:
+            catalog.database.let_go()
+            give_back_freed()
         found, problem = saved.result()
     if carried is not None:
         carried = carried.with_reader(vectors)

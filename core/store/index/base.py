@@ -41,14 +41,16 @@ class Base:
         """How many nodes of a graph a search visits that no filter narrows."""
         return int(self.structure.hnsw.efSearch)
 
-    def rows_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64] | NDArray[np.int32]:
+    def rows_of(self, ids: NDArray[np.int64]) -> NDArray[np.signedinteger]:
         """Which rows hold those of the sorted `ids` that are here, in order."""
         if self._row_of_each is None:
             return rows_of(self.ids, ids)
         first, after = np.searchsorted(ids, (self.ids[0], self.ids[-1] + 1)).tolist()
-        rows = self._row_of_each[ids[first:after] - self.ids[0]]
+        rows: NDArray[np.int32] = self._row_of_each[ids[first:after] - self.ids[0]]
         held = rows >= 0
-        return rows if held.all() else rows[held]
+        if not held.all():
+            rows = rows[held]
+        return rows
 
     def selector(self, rows: NDArray[np.integer]) -> faiss.IDSelector:
         """What keeps a search to some rows."""
@@ -107,5 +109,6 @@ class Base:
     def _steps(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The least value of each number of a vector, and the step of its codes."""
         storage = faiss.downcast_index(self.structure.storage)
-        least, span = np.split(faiss.vector_to_array(storage.sq.trained), 2)
-        return least, span / _LEVELS
+        trained: NDArray[np.float32] = faiss.vector_to_array(storage.sq.trained)
+        least, span = np.split(trained, 2)
+        return least, span / np.float32(_LEVELS)

@@ -27,7 +27,7 @@ from core.errors import DamagedIndexError
 from core.store.files import sha256_of, write_file_durably
 from core.store.index.base import Base
 from core.store.index.contract import VectorIndex, VectorReader
-from core.store.index.ranking import best, best_of, member
+from core.store.index.ranking import best, best_of, member, nothing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ _Ranked = tuple["NDArray[np.float32]", "NDArray[np.int64]"]
 class _Change:
     """What became of a base since."""
 
-    gone: NDArray[np.int64]  # rows of the base, sorted
+    gone: NDArray[np.signedinteger]  # rows of the base, sorted
     left: faiss.IDSelector | None  # the rows that are not gone; None: all
     ids: NDArray[np.int64]  # of the vectors added, sorted
     vectors: NDArray[np.float32]  # [len(ids), d]
@@ -167,7 +167,7 @@ class FaissIndex(VectorIndex):
             rows = rows[~member(rows, self._change.gone)]
         count = len(self._base) - len(self._change.gone) if rows is None else len(rows)
         if count == 0:
-            return best(*(np.empty((len(queries), 0), kind) for kind in ("f4", "i8")), k)
+            return best(*nothing(len(queries)), k)
         if not self.exact:
             return self._search_codes(queries, k, rows, count, _CANDIDATES_PER_RESULT * k)
         selector = self._change.left if rows is None else self._base.selector(rows)

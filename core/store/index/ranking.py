@@ -45,12 +45,13 @@ def nothing(queries: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     return np.empty((queries, 0), np.float32), np.empty((queries, 0), np.int64)
 
 
-def member(ids: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.bool_]:
+def member(ids: NDArray[np.signedinteger], among: NDArray[np.signedinteger]) -> NDArray[np.bool_]:
     """Which of `ids` are in the sorted `among`."""
     if not len(among):
         return np.zeros(len(ids), dtype=bool)
     places = np.minimum(np.searchsorted(among, ids), len(among) - 1)
-    return np.equal(among[places], ids)
+    found: NDArray[np.bool_] = among[places] == ids
+    return found
 
 
 def rows_of(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
