@@ -1,9 +1,10 @@
 """FAISS's structures beside each other, on the same drawn vectors.
 
-Each is built and asked, one query at a time, on one thread, and proposes candidates, which are scored again from
-the stored float16 vectors, as the adapter does it. It is widened until 98 % of the true ten nearest
-are found; where that takes more than 40 candidates, more are tried. Then it and the flat index are
-asked in turns. Memory is the size of the structure's file, which leaves the stored vectors out.
+Each is built and asked, one query at a time, on one thread. It proposes candidates, which are
+scored again from the stored float16 vectors, as the adapter does it. It is widened until 98 % of
+the true ten nearest are found; where that takes more than 40 candidates, more are tried. Then it
+and the flat index are asked in turns. Memory is the size of the structure's file, which leaves the
+stored vectors out.
 """
 
 from __future__ import annotations
