@@ -129,9 +129,9 @@ class Snapshot(CatalogueView):
         passing, allowed = self.entries.vectors_matching(filters) if filters else (None, None)
         if not excluded:
             return _Scope(passing, allowed, None, 0)
-        out = np.array(list(excluded), np.int64)
-        many = self.entries.has_videos  # else each item has one entry
-        spare = int(np.isin(self.entries.item_ids, out).sum()) if many else len(out)
+        out, spare = np.array(list(excluded), np.int64), len(excluded)
+        if self.entries.has_videos:  # an item may have several entries
+            spare = int(np.isin(self.entries.item_ids, out).sum())
         return _Scope(passing, allowed, out, spare)
 
     def _nearest(self, query: NDArray[np.float32], k: int, scope: _Scope) -> list[Found]:
@@ -173,13 +173,10 @@ class Snapshot(CatalogueView):
         before = np.cumsum(counts) - counts
         places = np.repeat(first - before, counts) + np.arange(counts.sum())
         scores = np.repeat(scores, counts)
-        if scope.passing is not None:
-            kept = scope.passing[places]
-            places, scores = places[kept], scores[kept]
+        kept = np.ones(len(places), np.bool_) if scope.passing is None else scope.passing[places]
         if scope.excluded is not None:
-            kept = ~np.isin(self.entries.item_ids[places], scope.excluded)
-            places, scores = places[kept], scores[kept]
-        return places, scores
+            kept &= ~np.isin(self.entries.item_ids[places], scope.excluded)
+        return places[kept], scores[kept]
 
     def _best_places(
         self,

@@ -16,6 +16,7 @@ from core.store.segments import OpenSegment, segment_path, stat_signature
 
 MD5_BYTES: Final = 16
 _UNKNOWN: Final = -1  # a segment that there is not
+_FEW: Final = 64  # rows so few, of a search's candidates, that neighbours are not worth a look
 
 if TYPE_CHECKING:
     import sqlite3
@@ -58,9 +59,11 @@ class StoredVectors:
         places = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
         segments = np.where(self._ids[places] == ids, self._segments[places], _UNKNOWN)
         rows = self._rows[places]
-        # Neighbouring rows are read together: a scan of a whole segment is one call.
-        together = (rows[1:] - rows[:-1] == 1) & (segments[1:] == segments[:-1])
-        starts = [0, *(np.flatnonzero(~together) + 1).tolist()]
+        starts = list(range(len(ids)))
+        if len(ids) > _FEW:
+            # Neighbouring rows are read together: a scan of a whole segment is one call.
+            together = (rows[1:] - rows[:-1] == 1) & (segments[1:] == segments[:-1])
+            starts = [0, *(np.flatnonzero(~together) + 1).tolist()]
         ends = [*starts[1:], len(ids)]
         firsts = zip(segments[starts].tolist(), rows[starts].tolist(), strict=True)
         for start, end, (segment, row) in zip(starts, ends, firsts, strict=True):

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _LINKS: Final = 32  # neighbours of a node of the graph
 _BUILD_BREADTH: Final = 80
 _BREADTHS: Final = (64, 96, 128, 192, 256, 384, 512, 768, 1024)  # nodes that a search may visit
-_CANDIDATES_PER_RESULT: Final = 2  # scored again from the stored vectors
+_SPARE: Final = 6  # candidates at least, beside the k, that are scored again from stored vectors
 _NODE_COST: Final = 10  # codes compared in the time that visiting a node of the graph takes
 _READ_ROWS: Final = 16_384  # stored vectors read at once
 _RECALL_QUERIES: Final = 400
@@ -70,7 +70,7 @@ class FaissIndex(VectorIndex):
     ) -> None:
         self.dimension = base.mapped.d
         self.recall = recall
-        self._base = base
+        self.base = base
         self._reader = reader
         none = np.empty(0, np.int64)
         self._change = change or _Change(none, None, none, np.empty((0, self.dimension), "f4"))
@@ -78,7 +78,7 @@ class FaissIndex(VectorIndex):
     @property
     def exact(self) -> bool:
         """Whether the base compares a query with every vector."""
-        return self._base.exact
+        return self.base.exact
 
     @property
     def kind(self) -> str:  # type: ignore[override]  # derived, never assigned
@@ -86,7 +86,7 @@ class FaissIndex(VectorIndex):
         return "exact" if self.exact else f"HNSW{_LINKS},SQ8"
 
     def __len__(self) -> int:
-        return len(self._base) - len(self._change.gone) + len(self._change.ids)
+        return len(self.base) - len(self._change.gone) + len(self._change.ids)
 
     def search(
         self, queries: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None = None
@@ -129,10 +129,10 @@ class FaissIndex(VectorIndex):
     ) -> FaissIndex:
         """See `VectorIndex.changed`."""
         before, out = self._change, np.union1d(removed, added)
-        gone, left = self._base.rows_of(out), before.left
+        gone, left = self.base.rows_of(out), before.left
         if len(gone):
             gone = np.union1d(before.gone, gone)
-            left = self._base.selector(np.delete(np.arange(len(self._base)), gone))
+            left = self.base.selector(np.delete(np.arange(len(self.base)), gone))
         else:
             gone = before.gone
         kept = ~member(before.ids, out)
@@ -140,40 +140,40 @@ class FaissIndex(VectorIndex):
         order = np.argsort(ids, kind="stable")
         rows = np.concatenate([before.vectors[kept], vectors.astype(np.float32)])[order]
         return FaissIndex(
-            self._base, self._reader, self.recall, _Change(gone, left, ids[order], rows)
+            self.base, self._reader, self.recall, _Change(gone, left, ids[order], rows)
         )
 
     def with_reader(self, reader: VectorReader) -> FaissIndex:
         """Give the same index over another view of the stored vectors."""
-        return FaissIndex(self._base, reader, self.recall, self._change)
+        return FaissIndex(self.base, reader, self.recall, self._change)
 
     def ids(self) -> NDArray[np.int64]:
         """Every id that can be found, sorted."""
-        base = np.delete(self._base.ids, self._change.gone)
+        base = np.delete(self.base.ids, self._change.gone)
         return np.insert(base, np.searchsorted(base, self._change.ids), self._change.ids)
 
     def save(self, path: Path) -> bytes:
         """Make the base durable at `path` and give its SHA-256."""
         write_file_durably(
-            path, lambda temporary: faiss.write_index(self._base.mapped, str(temporary))
+            path, lambda temporary: faiss.write_index(self.base.mapped, str(temporary))
         )
         return sha256_of(path)
 
     def _search_base(
         self, queries: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None
     ) -> _Ranked:
-        rows = None if allowed is None else self._base.rows_of(allowed)
+        rows = None if allowed is None else self.base.rows_of(allowed)
         if rows is not None and len(self._change.gone):
             rows = rows[~member(rows, self._change.gone)]
-        count = len(self._base) - len(self._change.gone) if rows is None else len(rows)
+        count = len(self.base) - len(self._change.gone) if rows is None else len(rows)
         if count == 0:
             return best(*nothing(len(queries)), k)
         if not self.exact:
-            return self._search_codes(queries, k, rows, count, _CANDIDATES_PER_RESULT * k)
-        selector = self._change.left if rows is None else self._base.selector(rows)
+            return self._search_codes(queries, k, rows, count, k + max(_SPARE, k // 2))
+        selector = self._change.left if rows is None else self.base.selector(rows)
         parameters = faiss.SearchParameters(sel=selector) if selector else None
-        scores, found = self._base.structure.search(queries, min(k, count), params=parameters)
-        return best(scores, np.where(found < 0, -1, self._base.ids[found]), k)
+        scores, found = self.base.structure.search(queries, min(k, count), params=parameters)
+        return best(scores, np.where(found < 0, -1, self.base.ids[found]), k)
 
     def _search_codes(
         self,
@@ -185,18 +185,20 @@ class FaissIndex(VectorIndex):
     ) -> _Ranked:
         """Search `rows` (None: all that are left), `count` in all, through `wanted` candidates."""
         # The rarer what may be found, the more nodes are visited to meet enough of it.
-        breadth = max(self._base.breadth, math.ceil(wanted * len(self._base) / count))
+        breadth = max(self.base.breadth, math.ceil(wanted * len(self.base) / count))
         if breadth * _NODE_COST >= count:
             found = [self._scan(query, k, rows) for query in queries]
         else:
-            selector = self._change.left if rows is None else self._base.selector(rows)
-            near = self._base.search_graph(queries, wanted, breadth, selector)
+            selector = self._change.left if rows is None else self.base.selector(rows)
+            near = self.base.search_graph(queries, wanted, breadth, selector)
             found = [self._ranked(*one, k) for one in zip(queries, near, strict=True)]
             for place, (_, ids) in enumerate(found):
                 if ids[-1] < 0:  # what may be found lies far away, or is lost
                     again = queries[place : place + 1]
                     scores, wider = self._search_codes(again, k, rows, count, 4 * wanted)
                     found[place] = scores[0], wider[0]
+        if len(found) == 1:
+            return found[0][0][None], found[0][1][None]
         return np.stack([one[0] for one in found]), np.stack([one[1] for one in found])
 
     def _scan(
@@ -204,18 +206,18 @@ class FaissIndex(VectorIndex):
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """The k best of `rows` (None: all that are left), none missed."""
         if rows is None:
-            rows = np.delete(np.arange(len(self._base)), self._change.gone)
+            rows = np.delete(np.arange(len(self.base)), self._change.gone)
         if len(rows) <= k:
             return self._ranked(query, rows, k)
-        coded = self._base.coded_scores(query, rows)
+        coded = self.base.coded_scores(query, rows)
         # The k-th best may be overrated by the error, and what beats it underrated by as much.
-        least = np.partition(coded, -k)[-k] - 2 * self._base.coded_error
+        least = np.partition(coded, -k)[-k] - 2 * self.base.coded_error
         scores, ids = self._ranked(query, rows[coded >= least], k)
         return (scores, ids) if ids[-1] >= 0 else self._ranked(query, rows, k)
 
     def _ranked(self, query: NDArray[np.float32], rows: NDArray[np.integer], k: int) -> _Ranked:
         """The k best of some rows (-1: none) by their stored vectors; a lost one is left out."""
-        ids = self._base.ids[rows if rows[-1:] != -1 else rows[rows >= 0]]
+        ids = self.base.ids[rows if rows[-1:] != -1 else rows[rows >= 0]]
         return best_of(self._scored(query, ids), ids, k)
 
     def _scored(self, query: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -247,7 +249,7 @@ def build_index(
     base.hnsw.efConstruction = _BUILD_BREADTH
     base.train(vectors)
     index = FaissIndex(_fill(base, ids, vectors), reader)
-    index.recall = _widen(index, base, ids, vectors)
+    index.recall = _widen(index, ids, vectors)
     return index
 
 
@@ -275,9 +277,7 @@ def _fill(base: faiss.Index, ids: NDArray[np.int64], vectors: NDArray[np.float32
     return Base(mapped)
 
 
-def _widen(
-    index: FaissIndex, base: faiss.IndexHNSWSQ, ids: NDArray[np.int64], vectors: NDArray[np.float32]
-) -> float:
+def _widen(index: FaissIndex, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> float:
     """Let searches visit as many nodes as the aim takes, and give the recall that comes of it.
 
     Recall is the share of the true ten nearest that is found, over sampled catalogue vectors; a
@@ -288,7 +288,7 @@ def _widen(
     near = faiss.knn(vectors[rows], vectors, _RECALL_K + 1, metric=faiss.METRIC_INNER_PRODUCT)[1]
     recall = 0.0
     for breadth in _BREADTHS:
-        base.hnsw.efSearch = breadth
+        index.base.widen_to(breadth)
         _, found = index.search(vectors[rows], _RECALL_K + 1)
         hits = sum(
             len(np.intersect1d(ids[true], got)) - 1 for true, got in zip(near, found, strict=True)

@@ -29,7 +29,7 @@ def graph() -> tuple[FaissIndex, Held]:
 
 def test_a_score_by_codes_is_off_by_no_more_than_its_bound(graph: tuple[FaissIndex, Held]) -> None:
     index, held = graph
-    base = index._base
+    base = index.base
     vectors = held.read(base.ids)
     queries = np.concatenate([clustered(20, seed=4), vectors[:20], np.eye(_DIMENSION, dtype="f4")])
     worst = 0.0
@@ -114,8 +114,8 @@ def test_rows_are_looked_up_alike_whether_ids_lie_close_or_far_apart(stretch: in
     index, _ = _graph(ids, clustered(300, seed=1))
     for size in (0, 1, 40, 400):
         wanted = np.unique(dice.integers(0, 410 * stretch + 100, size))
-        assert index._base.rows_of(wanted).tolist() == rows_of(ids, wanted).tolist()
-        assert index._base.rows_of(wanted).tolist() == np.flatnonzero(np.isin(ids, wanted)).tolist()
+        assert index.base.rows_of(wanted).tolist() == rows_of(ids, wanted).tolist()
+        assert index.base.rows_of(wanted).tolist() == np.flatnonzero(np.isin(ids, wanted)).tolist()
 
 
 def test_the_best_are_chosen_as_a_plain_sort_would() -> None:
