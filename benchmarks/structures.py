@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _K: Final = 10
 _AIM: Final = 0.98
 _CANDIDATES: Final = (40, 100, 200, 400)
-_BREADTHS: Final = (48, 64, 96, 128, 192, 256, 384, 512, 1024)  # nodes of a graph
+_BREADTHS: Final = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024)  # nodes of a graph
 _PROBES: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)  # lists
 _BUILD_BREADTH: Final = 80
 _TRAINED_ON: Final = 39  # vectors for each list, the least that FAISS asks for
