@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 NAMES: Final = (
     "store",
     "crossover",
+    "structures",
     "rerun",
     "ingest",
     "queries",

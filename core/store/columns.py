@@ -1,8 +1,8 @@
 """Attributes of many photos, held as one small number each.
 
 A column is one attribute key: the distinct values it takes, and for each entry the place of its
-value among them. Counting and filtering are then array operations, and a value that a million
-photos share is held once.
+value among them, in as few bytes as that takes. Counting and filtering are then array operations,
+and a value that a million photos share is held once.
 """
 
 from __future__ import annotations
@@ -22,14 +22,20 @@ ABSENT: Final = -1
 class Column:
     """One attribute of every entry. Immutable but for values that join at the end."""
 
-    def __init__(self, codes: NDArray[np.int32], places: dict[str, int]) -> None:
+    def __init__(self, codes: NDArray[np.signedinteger], places: dict[str, int]) -> None:
         self._codes = codes  # [n], ABSENT where an entry has no value
         self._places = places  # value -> code; insertion order is code order, it only grows
         self._values: list[str] = list(places)
 
-    def __getitem__(self, entry: int) -> str | None:
-        code = self._codes[entry]
-        return None if code == ABSENT else self._values[code]
+    @classmethod
+    def packed(cls, values: Sequence[str | None]) -> Column:
+        """The column of these values, None where an entry has none."""
+        places: dict[str, int] = {}
+        for value in values:
+            if value is not None:
+                places.setdefault(value, len(places))
+        codes = [ABSENT if value is None else places[value] for value in values]
+        return cls(np.array(codes, _kind_for(len(places))), places)
 
     @property
     def used(self) -> bool:
@@ -41,10 +47,21 @@ class Column:
         """The values that occur, and perhaps some that no entry has any more."""
         return list(self._values)
 
+    def at(self, entries: Sequence[int]) -> list[str | None]:
+        """The values of `entries` (places), None where one has none."""
+        codes = self._codes[entries].tolist()
+        return [None if code == ABSENT else self._values[code] for code in codes]
+
     def equal_to_any(self, values: Iterable[str]) -> NDArray[np.bool_]:
         """Which entries have one of `values`: bool `[n]`."""
         codes = [self._places[value] for value in values if value in self._places]
-        return np.isin(self._codes, np.array(codes, np.int32))
+        if len(codes) == 1:
+            found: NDArray[np.bool_] = self._codes == codes[0]
+        else:
+            chosen = np.zeros(len(self._values) + 1, np.bool_)  # the last is of ABSENT
+            chosen[codes] = True
+            found = chosen[self._codes]
+        return found
 
     def counts(self, entries: NDArray[np.int64]) -> list[tuple[str, int]]:
         """How often each value occurs among `entries` (places), most frequent first."""
@@ -53,72 +70,93 @@ class Column:
         found = [(self._values[code], int(counted[code])) for code in np.flatnonzero(counted)]
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 
+    def taken(self, entries: NDArray[np.int64] | NDArray[np.bool_]) -> Column:
+        """The column of `entries`, in that order."""
+        return Column(self._codes[entries], self._places)
+
+    @classmethod
+    def joined(cls, parts: Sequence[tuple[Column | None, int]]) -> Column:
+        """One column after the other; None stands for so many entries without a value."""
+        first = next((part for part, _ in parts if part is not None), cls.packed([]))
+        places = dict(first._places)  # noqa: SLF001  # a copy: other snapshots read the old one
+        codes: list[NDArray[np.signedinteger]] = []
+        for part, count in parts:
+            if part is None:
+                codes.append(np.full(count, ABSENT, np.int8))
+            elif part is first:
+                codes.append(part._codes)  # noqa: SLF001
+            else:
+                known = [places.setdefault(value, len(places)) for value in part._values]  # noqa: SLF001
+                renamed = np.array([*known, ABSENT], _kind_for(len(places)))
+                codes.append(renamed[part._codes])  # noqa: SLF001  # ABSENT names the last
+        return cls(np.concatenate(codes), places)
+
 
 class Columns:
-    """All attributes of the entries of one table. Immutable."""
+    """All attributes of `count` entries of one table. Immutable."""
 
-    def __init__(self, columns: dict[str, Column] | None = None) -> None:
-        self._columns = columns or {}
+    def __init__(self, columns: dict[str, Column] | None = None, count: int = 0) -> None:
+        self._columns = dict(sorted((columns or {}).items()))
+        self._count = count
+
+    @classmethod
+    def packed(cls, rows: Sequence[dict[str, str]]) -> Columns:
+        """The attributes of entries that were read one by one."""
+        keys = dict.fromkeys(key for row in rows for key in row)
+        columns = {key: Column.packed([row.get(key) for row in rows]) for key in keys}
+        return cls(columns, len(rows))
 
     @property
     def keys(self) -> list[str]:
         """The attribute keys, sorted."""
-        return sorted(self._columns)
+        return list(self._columns)
 
     def values(self, key: str) -> list[str]:
         """The values of a key; empty where no entry has it."""
         column = self._columns.get(key)
         return [] if column is None else column.values
 
-    def of(self, entry: int) -> dict[str, str]:
-        """The attributes of one entry."""
-        found = ((key, column[entry]) for key, column in sorted(self._columns.items()))
-        return {key: value for key, value in found if value is not None}
+    def at(self, entries: Sequence[int]) -> list[dict[str, str]]:
+        """The attributes of `entries` (places)."""
+        found: list[dict[str, str]] = [{} for _ in entries]
+        for key, column in self._columns.items():
+            for attributes, value in zip(found, column.at(entries), strict=True):
+                if value is not None:
+                    attributes[key] = value
+        return found
 
-    def matching(self, filters: dict[str, Sequence[str]], count: int) -> NDArray[np.bool_]:
-        """Which of `count` entries have one of the values of every key: bool `[count]`."""
-        passing = np.ones(count, dtype=bool)
+    def matching(self, filters: dict[str, Sequence[str]]) -> NDArray[np.bool_]:
+        """Which entries have one of the values of every key: bool `[count]`."""
+        passing: NDArray[np.bool_] | None = None
         for key, values in filters.items():
             column = self._columns.get(key)
             if column is None:
-                return np.zeros(count, dtype=bool)
-            passing &= column.equal_to_any(values)
-        return passing
+                return np.zeros(self._count, np.bool_)
+            equal = column.equal_to_any(values)
+            passing = equal if passing is None else passing & equal
+        return np.ones(self._count, np.bool_) if passing is None else passing
 
     def facets(self, entries: NDArray[np.int64]) -> dict[str, list[tuple[str, int]]]:
         """For each key, how often each value occurs among `entries` (places)."""
-        counted = {key: self._columns[key].counts(entries) for key in self.keys}
+        counted = {key: column.counts(entries) for key, column in self._columns.items()}
         return {key: counts for key, counts in counted.items() if counts}
 
-    def replaced(
-        self,
-        kept: NDArray[np.bool_],
-        rows: Sequence[dict[str, str]],
-        order: NDArray[np.int64],
-    ) -> Columns:
-        """Give the columns of the `kept` entries and of `rows`, together in `order`."""
-        keys = set(self._columns).union(*{tuple(row) for row in rows})
-        columns = {key: self._replace(key, kept, rows, order) for key in sorted(keys)}
-        return Columns({key: column for key, column in columns.items() if column.used})
+    def taken(self, entries: NDArray[np.int64] | NDArray[np.bool_], count: int) -> Columns:
+        """The attributes of `entries`, `count` in all, in that order."""
+        columns = {key: column.taken(entries) for key, column in self._columns.items()}
+        return Columns({key: column for key, column in columns.items() if column.used}, count)
 
-    def _replace(
-        self,
-        key: str,
-        kept: NDArray[np.bool_],
-        rows: Sequence[dict[str, str]],
-        order: NDArray[np.int64],
-    ) -> Column:
-        old = self._columns.get(key)
-        if old is None:
-            places: dict[str, int] = {}
-            codes = np.full(int(kept.sum()), ABSENT, np.int32)
-        else:
-            # Other snapshots read the old dictionary, so new values go into a copy.
-            places = dict(old._places) if rows else old._places  # noqa: SLF001  # same class
-            codes = old._codes[kept]  # noqa: SLF001
-        values = [row.get(key) for row in rows]
-        for value in dict.fromkeys(values):
-            if value is not None:
-                places.setdefault(value, len(places))
-        fresh = np.array([ABSENT if value is None else places[value] for value in values], np.int32)
-        return Column(np.concatenate([codes, fresh])[order], places)
+    @classmethod
+    def joined(cls, parts: Sequence[Columns]) -> Columns:
+        """The attributes of all entries of the parts."""
+        keys = dict.fromkeys(key for part in parts for key in part._columns)  # noqa: SLF001
+        columns = {
+            key: Column.joined([(part._columns.get(key), part._count) for part in parts])  # noqa: SLF001
+            for key in keys
+        }
+        return cls(columns, sum(part._count for part in parts))  # noqa: SLF001
+
+
+def _kind_for(values: int) -> type[np.signedinteger]:
+    """The smallest type that holds a code for each of so many values, and ABSENT."""
+    return next(kind for kind in (np.int8, np.int16, np.int32) if values <= np.iinfo(kind).max)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CATALOG_FILE: Final = "catalog.db"
 SCHEMA_VERSION: Final = 1
 _BUSY_TIMEOUT_S: Final = 60.0
-_CACHE_KIB: Final = 65_536  # at most, for each connection
+_CACHE_KIB: Final = 32_768  # at most, for each connection
 
 _SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -181,6 +181,11 @@ class Database:
         """Close the connection; the last one to close folds the write-ahead log in."""
         with self._lock:
             self._connection.close()
+
+    def let_go(self) -> None:
+        """Give back the memory in which pages of the file are kept; what reads next, reads anew."""
+        with self._lock, self._told_apart():
+            self._connection.execute("PRAGMA shrink_memory")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -60,21 +60,27 @@ class EntryTable:
         self.columns = Columns()
         self.item_count = 0
         self.has_videos = False  # an item may have several entries
+        self.has_copies = False  # a vector may stand for several entries
 
     def __len__(self) -> int:
         return len(self.vector_ids)
 
     def __getitem__(self, place: int) -> Entry:
-        return Entry(
-            item_id=int(self.item_ids[place]),
-            vector_id=int(self.vector_ids[place]),
-            at_ms=int(self.at_ms[place]),
-            path=self.path_of(place),
-            ambiguous=bool(self._ambiguous[place]),
-            product_id=self.product_of(place),
-            attributes=self.columns.of(place),
-            stale=bool(self._stale[place]),
+        return self.at([place])[0]
+
+    def at(self, places: Sequence[int]) -> list[Entry]:
+        """The entries at some places."""
+        columns = (
+            self.item_ids[places].tolist(),
+            self.vector_ids[places].tolist(),
+            self.at_ms[places].tolist(),
+            map(self.path_of, places),
+            self._ambiguous[places].tolist(),
+            map(self.product_of, places),
+            self.columns.at(places),
+            self._stale[places].tolist(),
         )
+        return list(map(Entry, *columns))
 
     def places_of(self, vector_id: int) -> range:
         """Where the entries of one vector stand."""
@@ -97,8 +103,9 @@ class EntryTable:
         Returns:
             bool `[len(self)]`, and the sorted ids of the vectors that stand for them.
         """
-        passing = self.columns.matching(filters, len(self))
-        return passing, distinct(self.vector_ids[passing])
+        passing = self.columns.matching(filters)
+        ids = self.vector_ids[np.flatnonzero(passing)]
+        return passing, distinct(ids) if self.has_copies else ids
 
     def refreshed(self, connection: sqlite3.Connection, space_id: int, since: int) -> EntryChange:
         """Give the table as the catalog knows it, reading the items changed after `since`."""
@@ -130,7 +137,9 @@ class EntryTable:
         other._stale = np.concatenate([self._stale[kept], rows.stale])[order]
         other._paths = self._paths.taken(kept).joined(rows.paths).taken(order)
         other._products = self._products.taken(kept).joined(rows.products).taken(order)
-        other.columns = self.columns.replaced(kept, rows.attributes, order)
+        columns = Columns.joined([self.columns.taken(kept, int(kept.sum())), rows.attributes])
+        other.columns = columns.taken(order, len(order))
+        other.has_copies = bool((other.vector_ids[1:] == other.vector_ids[:-1]).any())
         other.has_videos = bool((other.at_ms != STILL).any())
         # Only a video has several entries.
         other.item_count = len(np.unique(other.item_ids) if other.has_videos else other)
@@ -148,7 +157,7 @@ class _Rows:
     stale: NDArray[np.bool_]
     paths: Texts
     products: Texts
-    attributes: list[dict[str, str]]
+    attributes: Columns
 
     @classmethod
     def from_packed(cls, packed: sqlite3.Row) -> _Rows:
@@ -174,15 +183,17 @@ class _Rows:
             stale.astype(np.bool_),
             Texts.packed(paths, path_lengths),
             Texts.packed(products, product_lengths),
-            attributes,
+            Columns.packed(attributes),
         )
 
     @classmethod
     def joined(cls, parts: list[_Rows]) -> _Rows:
-        """All rows as one."""
+        """All rows as one; `parts` is emptied, a column at a time, for a start holds millions."""
+        columns = {one.name: [getattr(part, one.name) for part in parts] for one in fields(cls)}
+        parts.clear()
 
         def all_of(name: str, kind: type[np.generic]) -> NDArray[Any]:
-            return np.concatenate([np.empty(0, kind), *(getattr(part, name) for part in parts)])
+            return np.concatenate([np.empty(0, kind), *columns.pop(name)])
 
         return cls(
             vector_ids=all_of("vector_ids", np.int64),
@@ -190,9 +201,9 @@ class _Rows:
             at_ms=all_of("at_ms", np.int64),
             ambiguous=all_of("ambiguous", np.bool_),
             stale=all_of("stale", np.bool_),
-            paths=Texts.concatenated([part.paths for part in parts]),
-            products=Texts.concatenated([part.products for part in parts]),
-            attributes=[one for part in parts for one in part.attributes],
+            paths=Texts.concatenated(columns.pop("paths")),
+            products=Texts.concatenated(columns.pop("products")),
+            attributes=Columns.joined(columns.pop("attributes")),
         )
 
 

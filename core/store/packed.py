@@ -7,7 +7,6 @@ and what arrives becomes an array. Texts stay packed: of a million only what is 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -29,15 +28,15 @@ class Texts:
 
     data: bytes
     starts: NDArray[np.int64]  # [n]
-    lengths: NDArray[np.int64]  # [n]
+    lengths: NDArray[np.int32]  # [n]
 
     @classmethod
     def empty(cls) -> Texts:
         """No texts."""
-        return cls(b"", np.empty(0, np.int64), np.empty(0, np.int64))
+        return cls(b"", np.empty(0, np.int64), np.empty(0, np.int32))
 
     @classmethod
-    def packed(cls, data: bytes, lengths: NDArray[np.int64]) -> Texts:
+    def packed(cls, data: bytes, lengths: NDArray[np.signedinteger]) -> Texts:
         """The texts of these lengths that make up `data`.
 
         Raises:
@@ -45,7 +44,9 @@ class Texts:
         """
         if int(lengths.sum()) != len(data) or (lengths < 0).any():
             raise ValueError("texts and their lengths contradict each other")
-        return cls(data, np.cumsum(lengths) - lengths, lengths)
+        starts = np.cumsum(lengths, dtype=np.int64)
+        starts -= lengths
+        return cls(data, starts, lengths.astype(np.int32))
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -60,6 +61,8 @@ class Texts:
 
     def joined(self, other: Texts) -> Texts:
         """These texts and then the others."""
+        if not len(self):
+            return other
         return Texts.concatenated([self, other]) if len(other) else self
 
     @classmethod
@@ -68,11 +71,10 @@ class Texts:
         parts = [part.compact() if part.wasteful else part for part in parts]
         before = np.cumsum([0, *(len(part.data) for part in parts)])
         starts = [part.starts + shift for part, shift in zip(parts, before, strict=False)]
-        nothing = np.empty(0, np.int64)
         return cls(
             b"".join(part.data for part in parts),
-            np.concatenate([nothing, *starts]),
-            np.concatenate([nothing, *(part.lengths for part in parts)]),
+            np.concatenate([np.empty(0, np.int64), *starts]),
+            np.concatenate([np.empty(0, np.int32), *(part.lengths for part in parts)]),
         )
 
     @property
@@ -112,7 +114,7 @@ def numbers(packed: str | None, count: int) -> NDArray[np.int64]:
     Raises:
         ValueError: it holds something else, as a damaged file may.
     """
-    values = np.array(json.loads(f"[{packed or ''}]"), np.int64)
+    values = np.fromstring(packed or "", np.int64, sep=",")
     if values.shape != (count,):
         raise ValueError("a column holds other than its number of numbers")
     return values

@@ -158,18 +158,21 @@ class OpenSegment:
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
         """Give `[len(rows), d]` float16 vectors; a row that cannot be read is NaN."""
-        vectors = np.full((len(rows), self._dimension), np.nan, np.float16)
+        vectors = np.empty((len(rows), self._dimension), np.float16)
         if not len(rows):
             return vectors
         # Neighbouring rows are read together: a scan of the whole segment is one call.
-        ends = np.flatnonzero(np.diff(rows) != 1) + 1
-        width = self._dimension * vectors.itemsize
+        ends = np.flatnonzero(rows[1:] - rows[:-1] != 1) + 1
         for start, stop in itertools.pairwise((0, *ends.tolist(), len(rows))):
-            wanted = (stop - start) * width
-            data = os.pread(self._file.fileno(), wanted, self._offset + int(rows[start]) * width)
-            if len(data) == wanted:
-                vectors[start:stop] = np.frombuffer(data, np.float16).reshape(-1, self._dimension)
+            self.read_run(int(rows[start]), vectors[start:stop])
         return vectors
+
+    def read_run(self, first: int, vectors: NDArray[np.float16]) -> None:
+        """Fill `vectors`, `[n, d]` and contiguous, with the rows from `first` on, or with NaN."""
+        width = self._dimension * vectors.itemsize
+        place = self._offset + first * width
+        if os.preadv(self._file.fileno(), [vectors.data], place) != vectors.nbytes:
+            vectors[:] = np.nan
 
 
 def _not_what_was_written(path: Path) -> str:

@@ -17,6 +17,7 @@ from core.store.database import CATALOG_FILE, damaged_catalog
 from core.store.entries import Entry, EntryTable
 from core.store.index.faiss import FaissIndex, build_index, load_index
 from core.store.index.record import IndexRecord, index_path, latest_index
+from core.store.memory import give_back_freed
 from core.store.packed import distinct
 from core.store.vectors import StoredVectors
 from core.store.view import CatalogueView, Filters, Found, IndexFacts
@@ -127,20 +128,20 @@ class Snapshot(CatalogueView):
     def _scope(self, filters: Filters | None, excluded: Collection[int]) -> _Scope:
         passing, allowed = self.entries.vectors_matching(filters) if filters else (None, None)
         if not excluded:
-            return _Scope(passing, allowed, 0)
-        out = np.isin(self.entries.item_ids, np.array(list(excluded), np.int64))
-        return _Scope(~out if passing is None else passing & ~out, allowed, int(out.sum()))
+            return _Scope(passing, allowed, None, 0)
+        out, spare = np.array(list(excluded), np.int64), len(excluded)
+        if self.entries.has_videos:  # an item may have several entries
+            spare = int(np.isin(self.entries.item_ids, out).sum())
+        return _Scope(passing, allowed, out, spare)
 
     def _nearest(self, query: NDArray[np.float32], k: int, scope: _Scope) -> list[Found]:
         """The k nearest entries."""
         if self.index is None or not len(self.entries):
             return []
         # A vector stands for one entry or more, so k vectors are enough for k entries.
-        scores, ids = self.index.search(query[None, :], k + scope.spare, scope.allowed)
-        found = [
-            Found(self.entries[int(place)], float(score))
-            for place, score in zip(*self._places(scores[0], ids[0], scope), strict=True)
-        ]
+        all_scores, ids = self.index.search(query[None, :], k + scope.spare, scope.allowed)
+        places, scores = self._places(all_scores[0], ids[0], scope)
+        found = list(map(Found, self.entries.at(places.tolist()), scores.tolist()))
         found.sort(key=lambda match: (-match.score, match.entry.path))
         return found[:k]
 
@@ -172,9 +173,9 @@ class Snapshot(CatalogueView):
         before = np.cumsum(counts) - counts
         places = np.repeat(first - before, counts) + np.arange(counts.sum())
         scores = np.repeat(scores, counts)
-        if scope.passing is None:
-            return places, scores
-        kept = scope.passing[places]
+        kept = np.ones(len(places), np.bool_) if scope.passing is None else scope.passing[places]
+        if scope.excluded is not None:
+            kept &= ~np.isin(self.entries.item_ids[places], scope.excluded)
         return places[kept], scores[kept]
 
     def _best_places(
@@ -197,8 +198,9 @@ class Snapshot(CatalogueView):
 class _Scope:
     """Which entries a search may give."""
 
-    passing: NDArray[np.bool_] | None  # `[len(entries)]`; None: all
+    passing: NDArray[np.bool_] | None  # `[len(entries)]` by the filters; None: all
     allowed: NDArray[np.int64] | None  # sorted vector ids the index may give; None: all
+    excluded: NDArray[np.int64] | None  # item ids; None: none
     spare: int  # how many more vectors to ask for, because entries are left out afterwards
 
 
@@ -241,7 +243,12 @@ def _read(catalog: Catalog, connection: sqlite3.Connection, previous: Snapshot |
         vectors = previous.vectors.refreshed(
             connection, catalog.segments(space.id), previous.generation
         )
+        if previous.generation < 0:
+            give_back_freed()  # before as much again is taken for the entries
         change = previous.entries.refreshed(connection, space.id, previous.generation)
+        if previous.generation < 0:
+            catalog.database.let_go()
+            give_back_freed()
         found, problem = saved.result()
     if carried is not None:
         carried = carried.with_reader(vectors)

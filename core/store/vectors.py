@@ -15,9 +15,12 @@ from core.store.packed import changed_ids, changed_rows, numbers
 from core.store.segments import OpenSegment, segment_path, stat_signature
 
 MD5_BYTES: Final = 16
+_UNKNOWN: Final = -1  # a segment that there is not
+_FEW: Final = 64  # rows so few, of a search's candidates, that neighbours are not worth a look
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -49,19 +52,27 @@ class StoredVectors:
 
     def read(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Give `[len(ids), d]` float32 unit vectors; a row that is lost is all NaN."""
-        vectors = np.full((len(ids), self.space.dimension), np.nan, np.float32)
-        if not len(self._ids):
-            return vectors
+        vectors = np.empty((len(ids), self.space.dimension), np.float16)
+        if not len(self._ids) or not len(ids):
+            vectors[:] = np.nan
+            return vectors.astype(np.float32)
         places = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
-        known = self._ids[places] == ids
-        segments = np.where(known, self._segments[places], -1)
-        for segment in np.unique(segments):
-            held = self._open.get(int(segment))
-            if held is not None:
-                wanted = np.flatnonzero(segments == segment)
-                wanted = wanted[np.argsort(self._rows[places[wanted]], kind="stable")]
-                vectors[wanted] = held.read(self._rows[places[wanted]])
-        return vectors
+        segments = np.where(self._ids[places] == ids, self._segments[places], _UNKNOWN)
+        rows = self._rows[places]
+        starts = list(range(len(ids)))
+        if len(ids) > _FEW:
+            # Neighbouring rows are read together: a scan of a whole segment is one call.
+            together = (rows[1:] - rows[:-1] == 1) & (segments[1:] == segments[:-1])
+            starts = [0, *(np.flatnonzero(~together) + 1).tolist()]
+        ends = [*starts[1:], len(ids)]
+        firsts = zip(segments[starts].tolist(), rows[starts].tolist(), strict=True)
+        for start, end, (segment, row) in zip(starts, ends, firsts, strict=True):
+            held = self._open.get(segment)
+            if held is None:
+                vectors[start:end] = np.nan
+            else:
+                held.read_run(row, vectors[start:end])
+        return vectors.astype(np.float32)
 
     def refreshed(
         self, connection: sqlite3.Connection, records: list[SegmentRecord], since: int
@@ -74,15 +85,20 @@ class StoredVectors:
         other = StoredVectors(self.space, self._store_dir)
         other._open, problems = self._reopened(records)
         changed = changed_ids(connection, "vectors", since)
-        table, md5s = _rows(connection, self.space.id, changed, since)
-        wrong = _contradicted(table, md5s, other._open)
-        other._lost = [*_still_there(connection, self._lost), *table[wrong, 0].tolist()]
+        parts = [
+            (table, _contradicted(table, md5s, other._open))
+            for table, md5s in _rows(connection, self.space.id, changed, since)
+        ]
+        table = np.concatenate([np.empty((3, 0), np.int64), *(part[0] for part in parts)], axis=1)
+        wrong = np.concatenate([np.empty(0, np.bool_), *(part[1] for part in parts)])
+        parts.clear()  # a million rows weigh; so do those below
+        other._lost = [*_still_there(connection, self._lost), *table[0, wrong].tolist()]
         if other._lost:
             problems.append(
                 f"{self._store_dir}: {len(other._lost)} vectors are not where the catalog says; "
                 "run lookalike-ingest repair."
             )
-        other._replace(self, table, table[~wrong])
+        other._replace(self, table[0], table[:, ~wrong] if wrong.any() else table)
         other.problems = tuple(problems)
         return other
 
@@ -91,12 +107,12 @@ class StoredVectors:
     ) -> None:
         """Take over what was known before, less what `changed`, and `rows`."""
         kept = np.ones(len(before._ids), np.bool_)
-        kept[rows_of(before._ids, np.sort(changed[:, 0]))] = False
-        ids = np.concatenate([before._ids[kept], rows[:, 0]])
+        kept[rows_of(before._ids, np.sort(changed))] = False
+        ids = np.concatenate([before._ids[kept], rows[0]])
         order = np.argsort(ids, kind="stable")
         self._ids = ids[order]
-        self._segments = np.concatenate([before._segments[kept], rows[:, 1]])[order]
-        self._rows = np.concatenate([before._rows[kept], rows[:, 2]])[order]
+        self._segments = np.concatenate([before._segments[kept], rows[1]])[order]
+        self._rows = np.concatenate([before._rows[kept], rows[2]])[order]
 
     def _reopened(
         self, records: list[SegmentRecord]
@@ -139,31 +155,29 @@ _COLUMNS: Final = (
 
 def _rows(
     connection: sqlite3.Connection, space_id: int, changed: NDArray[np.int64], since: int
-) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """The changed rows of a space: (id, segment, row) `[n, 3]`, and their MD5 `[n, 16]`.
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+    """The changed rows of a space: (id, segment, row) `[3, n]`, and their MD5 `[n, 16]`.
 
     An MD5 of another length, which only damage makes, comes as zeros.
     """
-    tables, md5s = [np.empty((0, 3), np.int64)], [b""]
     for where, values in changed_rows(changed, since):
         count, *columns = connection.execute(_COLUMNS + where, (space_id, *values)).fetchone()
-        tables.append(np.stack([numbers(column, count) for column in columns[:3]], axis=1))
-        md5s.append(bytes.fromhex(columns[3] or ""))
-    named = np.frombuffer(b"".join(md5s), np.uint8).reshape(-1, MD5_BYTES)
-    return np.concatenate(tables), named
+        table = np.stack([numbers(column, count) for column in columns[:3]])
+        md5s = np.frombuffer(bytes.fromhex(columns[3] or ""), np.uint8)
+        yield table, md5s.reshape(-1, MD5_BYTES)
 
 
 def _contradicted(
     table: NDArray[np.int64], named: NDArray[np.uint8], segments: dict[int, OpenSegment | None]
 ) -> NDArray[np.bool_]:
     """Which rows (id, segment, row) of the catalog name a place that holds other content."""
-    wrong = np.zeros(len(table), dtype=bool)
-    for segment_id in np.unique(table[:, 1]):
+    wrong = np.zeros(table.shape[1], dtype=bool)
+    for segment_id in np.unique(table[1]):
         segment = segments.get(int(segment_id))
         if segment is None:
             continue
-        places = np.flatnonzero(table[:, 1] == segment_id)
-        rows = table[places, 2]
+        places = np.flatnonzero(table[1] == segment_id)
+        rows = table[2, places]
         outside = (rows < 0) | (rows >= len(segment.md5))
         there = segment.md5[np.where(outside, 0, rows)]
         wrong[places] |= outside | (there != named[places]).any(axis=1)

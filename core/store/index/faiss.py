@@ -6,7 +6,8 @@ beside it; `changed` shares the base.
 
 The base searches float16 vectors exactly up to a set size. Beyond it, an HNSW graph over 8-bit
 codes (Malkov and Yashunin 2016) proposes candidates, which are scored again from the stored
-vectors, so that a score means the same at every size.
+vectors, so that a score means the same at every size. Where a filter leaves the graph little to
+find, the codes of what it allows are compared instead, which misses nothing.
 
 On disk a base is FAISS's own format, an ``IndexIDMap`` over the structure. FAISS loads many
 damaged files without a word, so a file is read only after its SHA-256 was checked.
@@ -14,6 +15,7 @@ damaged files without a word, so a file is read only after its SHA-256 was check
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -23,8 +25,9 @@ import numpy as np
 
 from core.errors import DamagedIndexError
 from core.store.files import sha256_of, write_file_durably
+from core.store.index.base import Base
 from core.store.index.contract import VectorIndex, VectorReader
-from core.store.index.ranking import best, member, nothing, rows_of
+from core.store.index.ranking import best, best_of, member, nothing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,29 +36,23 @@ if TYPE_CHECKING:
 
 _LINKS: Final = 32  # neighbours of a node of the graph
 _BUILD_BREADTH: Final = 80
-_BREADTHS: Final = (96, 128, 192, 256, 384, 512, 768, 1024)  # nodes that a search may visit
-_CANDIDATES_PER_RESULT: Final = 4  # scored again from the stored vectors
-_SCAN_SHARE: Final = 0.05  # filters that allow less are scanned exactly: a graph would miss them
-_SCAN_ROWS: Final = 16_384  # vectors read at once by an exhaustive scan
+_BREADTHS: Final = (64, 96, 128, 192, 256, 384, 512, 768, 1024)  # nodes that a search may visit
+_SPARE: Final = 6  # candidates at least, beside the k, that are scored again from stored vectors
+_NODE_COST: Final = 10  # codes compared in the time that visiting a node of the graph takes
+_READ_ROWS: Final = 16_384  # stored vectors read at once
 _RECALL_QUERIES: Final = 400
 _RECALL_AIM: Final = 0.985  # a little more than is promised, for it is measured on a sample
 _RECALL_K: Final = 10
 
-
-class _Base:
-    """What was built once and is shared by every index that followed from it."""
-
-    def __init__(self, mapped: faiss.IndexIDMap) -> None:
-        self.mapped = mapped  # owns the structure
-        self.structure = faiss.downcast_index(mapped.index)
-        self.ids: NDArray[np.int64] = faiss.vector_to_array(mapped.id_map)  # sorted
+_Ranked = tuple["NDArray[np.float32]", "NDArray[np.int64]"]
+"""Scores and ids, best first."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Change:
     """What became of a base since."""
 
-    gone: NDArray[np.int64]  # rows of the base, sorted
+    gone: NDArray[np.signedinteger]  # rows of the base, sorted
     left: faiss.IDSelector | None  # the rows that are not gone; None: all
     ids: NDArray[np.int64]  # of the vectors added, sorted
     vectors: NDArray[np.float32]  # [len(ids), d]
@@ -66,16 +63,14 @@ class FaissIndex(VectorIndex):
 
     def __init__(
         self,
-        base: _Base,
+        base: Base,
         reader: VectorReader,
         recall: float | None = None,
         change: _Change | None = None,
     ) -> None:
         self.dimension = base.mapped.d
         self.recall = recall
-        self._whole = base
-        self._base = base.structure
-        self._base_ids = base.ids
+        self.base = base
         self._reader = reader
         none = np.empty(0, np.int64)
         self._change = change or _Change(none, None, none, np.empty((0, self.dimension), "f4"))
@@ -83,7 +78,7 @@ class FaissIndex(VectorIndex):
     @property
     def exact(self) -> bool:
         """Whether the base compares a query with every vector."""
-        return not isinstance(self._base, faiss.IndexHNSW)
+        return self.base.exact
 
     @property
     def kind(self) -> str:  # type: ignore[override]  # derived, never assigned
@@ -91,7 +86,7 @@ class FaissIndex(VectorIndex):
         return "exact" if self.exact else f"HNSW{_LINKS},SQ8"
 
     def __len__(self) -> int:
-        return len(self._base_ids) - len(self._change.gone) + len(self._change.ids)
+        return len(self.base) - len(self._change.gone) + len(self._change.ids)
 
     def search(
         self, queries: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None = None
@@ -100,10 +95,16 @@ class FaissIndex(VectorIndex):
         # FAISS shares the queries of a batch between threads; for one query, waking the others
         # costs more than the search. The number is of the calling thread alone.
         faiss.omp_set_num_threads(1 if len(queries) == 1 else os.cpu_count() or 1)
-        found = [self._search_base(queries, k, allowed), self._search_extra(queries, k, allowed)]
-        scores = np.concatenate([part[0] for part in found], axis=1)
-        ids = np.concatenate([part[1] for part in found], axis=1)
-        return best(scores, ids, k)
+        scores, ids = self._search_base(queries, k, allowed)
+        extra_ids, extra = self._change.ids, self._change.vectors
+        if allowed is not None and len(extra_ids):
+            kept = member(extra_ids, allowed)
+            extra_ids, extra = extra_ids[kept], extra[kept]
+        if not len(extra_ids):
+            return scores, ids
+        extra_scores = queries @ extra.T
+        ids = np.concatenate([ids, np.broadcast_to(extra_ids, extra_scores.shape)], axis=1)
+        return best(np.concatenate([scores, extra_scores], axis=1), ids, k)
 
     def within(
         self,
@@ -115,11 +116,7 @@ class FaissIndex(VectorIndex):
         ids = self.ids()
         if allowed is not None:
             ids = ids[member(ids, allowed)]
-        parts = [
-            self._reader.read(ids[start : start + _SCAN_ROWS]) @ query
-            for start in range(0, len(ids), _SCAN_ROWS)
-        ]
-        scores = np.nan_to_num(np.concatenate([np.empty(0, np.float32), *parts]), nan=-np.inf)
+        scores = np.nan_to_num(self._scored(query, ids), nan=-np.inf)
         near = np.flatnonzero(scores >= threshold)
         order = near[np.lexsort((ids[near], -scores[near]))]
         return scores[order].astype(np.float32), ids[order]
@@ -132,12 +129,10 @@ class FaissIndex(VectorIndex):
     ) -> FaissIndex:
         """See `VectorIndex.changed`."""
         before, out = self._change, np.union1d(removed, added)
-        gone, left = rows_of(self._base_ids, out), before.left
+        gone, left = self.base.rows_of(out), before.left
         if len(gone):
             gone = np.union1d(before.gone, gone)
-            usable = np.ones(len(self._base_ids), np.bool_)
-            usable[gone] = False
-            left = _selector(usable)
+            left = self.base.selector(np.delete(np.arange(len(self.base)), gone))
         else:
             gone = before.gone
         kept = ~member(before.ids, out)
@@ -145,73 +140,94 @@ class FaissIndex(VectorIndex):
         order = np.argsort(ids, kind="stable")
         rows = np.concatenate([before.vectors[kept], vectors.astype(np.float32)])[order]
         return FaissIndex(
-            self._whole, self._reader, self.recall, _Change(gone, left, ids[order], rows)
+            self.base, self._reader, self.recall, _Change(gone, left, ids[order], rows)
         )
 
     def with_reader(self, reader: VectorReader) -> FaissIndex:
         """Give the same index over another view of the stored vectors."""
-        return FaissIndex(self._whole, reader, self.recall, self._change)
+        return FaissIndex(self.base, reader, self.recall, self._change)
 
     def ids(self) -> NDArray[np.int64]:
         """Every id that can be found, sorted."""
-        base = np.delete(self._base_ids, self._change.gone)
+        base = np.delete(self.base.ids, self._change.gone)
         return np.insert(base, np.searchsorted(base, self._change.ids), self._change.ids)
 
     def save(self, path: Path) -> bytes:
         """Make the base durable at `path` and give its SHA-256."""
         write_file_durably(
-            path, lambda temporary: faiss.write_index(self._whole.mapped, str(temporary))
+            path, lambda temporary: faiss.write_index(self.base.mapped, str(temporary))
         )
         return sha256_of(path)
 
     def _search_base(
         self, queries: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        count, selector = len(self._base_ids) - len(self._change.gone), self._change.left
-        if allowed is not None:
-            rows = np.setdiff1d(
-                rows_of(self._base_ids, allowed), self._change.gone, assume_unique=True
-            )
-            count = len(rows)
-            if not self.exact and count < _SCAN_SHARE * len(self._base_ids):
-                return _score(queries, self._base_ids[rows], self._reader, k)
-            usable = np.zeros(len(self._base_ids), np.bool_)
-            usable[rows] = True
-            selector = _selector(usable)
+    ) -> _Ranked:
+        rows = None if allowed is None else self.base.rows_of(allowed)
+        if rows is not None and len(self._change.gone):
+            rows = rows[~member(rows, self._change.gone)]
+        count = len(self.base) - len(self._change.gone) if rows is None else len(rows)
         if count == 0:
-            return nothing(len(queries))
-        if self.exact:
-            parameters = faiss.SearchParameters(sel=selector) if selector else None
-            scores, found = self._base.search(queries, min(k, count), params=parameters)
-            return scores, np.where(found < 0, -1, self._base_ids[found])
-        return self._search_graph(queries, k, selector)
+            return best(*nothing(len(queries)), k)
+        if not self.exact:
+            return self._search_codes(queries, k, rows, count, k + max(_SPARE, k // 2))
+        selector = self._change.left if rows is None else self.base.selector(rows)
+        parameters = faiss.SearchParameters(sel=selector) if selector else None
+        scores, found = self.base.structure.search(queries, min(k, count), params=parameters)
+        return best(scores, np.where(found < 0, -1, self.base.ids[found]), k)
 
-    def _search_graph(
-        self, queries: NDArray[np.float32], k: int, selector: faiss.IDSelector | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        wanted = min(len(self._base_ids), _CANDIDATES_PER_RESULT * k)
-        breadth = max(self._base.hnsw.efSearch, _BREADTHS[0], wanted)
-        parameters = faiss.SearchParametersHNSW(sel=selector, efSearch=breadth)
-        _, rows = self._base.search(queries, wanted, params=parameters)
-        scores = np.full(rows.shape, -np.inf, np.float32)
-        ids = np.full(rows.shape, -1, np.int64)
-        for i, query_rows in enumerate(rows):
-            candidates = self._base_ids[query_rows[query_rows >= 0]]
-            ids[i, : len(candidates)] = candidates
-            scores[i, : len(candidates)] = self._reader.read(candidates) @ queries[i]
-        return best(np.nan_to_num(scores, nan=-np.inf, neginf=-np.inf), ids, k)
+    def _search_codes(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        rows: NDArray[np.integer] | None,
+        count: int,
+        wanted: int,
+    ) -> _Ranked:
+        """Search `rows` (None: all that are left), `count` in all, through `wanted` candidates."""
+        # The rarer what may be found, the more nodes are visited to meet enough of it.
+        breadth = max(self.base.breadth, math.ceil(wanted * len(self.base) / count))
+        if breadth * _NODE_COST >= count:
+            found = [self._scan(query, k, rows) for query in queries]
+        else:
+            selector = self._change.left if rows is None else self.base.selector(rows)
+            near = self.base.search_graph(queries, wanted, breadth, selector)
+            found = [self._ranked(*one, k) for one in zip(queries, near, strict=True)]
+            for place, (_, ids) in enumerate(found):
+                if ids[-1] < 0:  # what may be found lies far away, or is lost
+                    again = queries[place : place + 1]
+                    scores, wider = self._search_codes(again, k, rows, count, 4 * wanted)
+                    found[place] = scores[0], wider[0]
+        if len(found) == 1:
+            return found[0][0][None], found[0][1][None]
+        return np.stack([one[0] for one in found]), np.stack([one[1] for one in found])
 
-    def _search_extra(
-        self, queries: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None
+    def _scan(
+        self, query: NDArray[np.float32], k: int, rows: NDArray[np.integer] | None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        ids, vectors = self._change.ids, self._change.vectors
-        if allowed is not None:
-            kept = member(ids, allowed)
-            ids, vectors = ids[kept], vectors[kept]
-        if not len(ids):
-            return nothing(len(queries))
-        scores = queries @ vectors.T
-        return best(scores, np.broadcast_to(ids, scores.shape), k)
+        """The k best of `rows` (None: all that are left), none missed."""
+        if rows is None:
+            rows = np.delete(np.arange(len(self.base)), self._change.gone)
+        if len(rows) <= k:
+            return self._ranked(query, rows, k)
+        coded = self.base.coded_scores(query, rows)
+        # The k-th best may be overrated by the error, and what beats it underrated by as much.
+        least = np.partition(coded, -k)[-k] - 2 * self.base.coded_error
+        scores, ids = self._ranked(query, rows[coded >= least], k)
+        return (scores, ids) if ids[-1] >= 0 else self._ranked(query, rows, k)
+
+    def _ranked(self, query: NDArray[np.float32], rows: NDArray[np.integer], k: int) -> _Ranked:
+        """The k best of some rows (-1: none) by their stored vectors; a lost one is left out."""
+        ids = self.base.ids[rows if rows[-1:] != -1 else rows[rows >= 0]]
+        return best_of(self._scored(query, ids), ids, k)
+
+    def _scored(self, query: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The scores of stored vectors; not a number for one that is lost."""
+        scores = np.empty(len(ids), np.float32)
+        for start in range(0, len(ids), _READ_ROWS):
+            part = slice(start, start + _READ_ROWS)
+            # Row by row: in a matrix product equal rows may differ in their last bit.
+            np.vecdot(self._reader.read(ids[part]), query, out=scores[part])
+        return scores
 
 
 def build_index(
@@ -233,7 +249,7 @@ def build_index(
     base.hnsw.efConstruction = _BUILD_BREADTH
     base.train(vectors)
     index = FaissIndex(_fill(base, ids, vectors), reader)
-    index.recall = _widen(index, base, ids, vectors)
+    index.recall = _widen(index, ids, vectors)
     return index
 
 
@@ -252,18 +268,16 @@ def load_index(path: Path, sha256: bytes, reader: VectorReader, recall: float | 
             f"Index {path} is not what was written: its SHA-256 differs from the catalog's. "
             "The next ingest run builds it anew."
         )
-    return FaissIndex(_Base(faiss.read_index(str(path))), reader, recall)
+    return FaissIndex(Base(faiss.read_index(str(path))), reader, recall)
 
 
-def _fill(base: faiss.Index, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> _Base:
+def _fill(base: faiss.Index, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> Base:
     mapped = faiss.IndexIDMap(base)
     mapped.add_with_ids(vectors, ids)
-    return _Base(mapped)
+    return Base(mapped)
 
 
-def _widen(
-    index: FaissIndex, base: faiss.IndexHNSWSQ, ids: NDArray[np.int64], vectors: NDArray[np.float32]
-) -> float:
+def _widen(index: FaissIndex, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> float:
     """Let searches visit as many nodes as the aim takes, and give the recall that comes of it.
 
     Recall is the share of the true ten nearest that is found, over sampled catalogue vectors; a
@@ -274,7 +288,7 @@ def _widen(
     near = faiss.knn(vectors[rows], vectors, _RECALL_K + 1, metric=faiss.METRIC_INNER_PRODUCT)[1]
     recall = 0.0
     for breadth in _BREADTHS:
-        base.hnsw.efSearch = breadth
+        index.base.widen_to(breadth)
         _, found = index.search(vectors[rows], _RECALL_K + 1)
         hits = sum(
             len(np.intersect1d(ids[true], got)) - 1 for true, got in zip(near, found, strict=True)
@@ -283,14 +297,3 @@ def _widen(
         if recall >= _RECALL_AIM:
             break
     return float(recall)
-
-
-def _score(
-    queries: NDArray[np.float32], ids: NDArray[np.int64], reader: VectorReader, k: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    scores = np.nan_to_num(queries @ reader.read(ids).T, nan=-np.inf)
-    return best(scores, np.broadcast_to(ids, scores.shape), k)
-
-
-def _selector(rows: NDArray[np.bool_]) -> faiss.IDSelector:
-    return faiss.IDSelectorBitmap(np.packbits(rows, bitorder="little"))

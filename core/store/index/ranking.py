@@ -13,30 +13,31 @@ if TYPE_CHECKING:
 def best(
     scores: NDArray[np.float32], ids: NDArray[np.int64], k: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The k best columns of each row, equal scores by ascending id, padded with -1."""
-    ids = np.where(np.isneginf(scores), -1, ids)
-    if scores.shape[1] > 2 * k:
-        scores, ids = _front(scores, ids, k)
-    order = np.lexsort((ids, -scores), axis=1)[:, :k]
-    scores, ids = np.take_along_axis(scores, order, 1), np.take_along_axis(ids, order, 1)
-    short = k - scores.shape[1]
-    if short > 0:
-        scores = np.pad(scores, ((0, 0), (0, short)), constant_values=-np.inf)
-        ids = np.pad(ids, ((0, 0), (0, short)), constant_values=-1)
-    return scores.astype(np.float32), ids.astype(np.int64)
+    """The k best columns of each row, as `best_of` gives them."""
+    rows = [best_of(*row, k) for row in zip(scores, ids, strict=True)]
+    if not rows:
+        return np.empty((0, k), np.float32), np.empty((0, k), np.int64)
+    return np.stack([row[0] for row in rows]), np.stack([row[1] for row in rows])
 
 
-def _front(
+def best_of(
     scores: NDArray[np.float32], ids: NDArray[np.int64], k: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """What may be among the k best of each row, found without sorting the rest."""
-    least = np.partition(scores, -k, axis=1)[:, -k:].min(axis=1, keepdims=True)
-    kept = scores >= least  # whoever ties with the last of the best is in
-    width = int(kept.sum(axis=1).max())
-    places = np.argsort(~kept, axis=1, kind="stable")[:, :width] if len(scores) > 1 else None
-    if places is None:
-        return scores[:, kept[0]], ids[:, kept[0]]
-    return np.take_along_axis(scores, places, 1), np.take_along_axis(ids, places, 1)
+    """The k best, equal scores by ascending id, padded with -1; what has no score is left out."""
+    held = (scores > -np.inf) & (ids >= 0)  # a score that is not a number is none
+    if not held.all():
+        scores, ids = scores[held], ids[held]
+    if len(scores) > 2 * k:
+        # Found without sorting the rest; whoever ties with the last of the best is in.
+        front = scores >= np.partition(scores, -k)[-k]
+        scores, ids = scores[front], ids[front]
+    order = np.lexsort((ids, -scores))[:k]
+    scores, ids = scores[order].astype(np.float32), ids[order].astype(np.int64)
+    short = k - len(order)
+    if short > 0:
+        scores = np.append(scores, np.full(short, -np.inf, np.float32))
+        ids = np.append(ids, np.full(short, -1))
+    return scores, ids
 
 
 def nothing(queries: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -44,12 +45,13 @@ def nothing(queries: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     return np.empty((queries, 0), np.float32), np.empty((queries, 0), np.int64)
 
 
-def member(ids: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.bool_]:
+def member(ids: NDArray[np.signedinteger], among: NDArray[np.signedinteger]) -> NDArray[np.bool_]:
     """Which of `ids` are in the sorted `among`."""
     if not len(among):
         return np.zeros(len(ids), dtype=bool)
     places = np.minimum(np.searchsorted(among, ids), len(among) - 1)
-    return np.equal(among[places], ids)
+    found: NDArray[np.bool_] = among[places] == ids
+    return found
 
 
 def rows_of(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:

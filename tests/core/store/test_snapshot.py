@@ -83,6 +83,26 @@ def test_filters_and_products_narrow_what_is_found(catalog: Catalog) -> None:
     assert snapshot.facets(query, -1.0) == {"colour": [("blue", 6), ("red", 6)]}
 
 
+def test_left_out_items_and_copies_are_searched_around(catalog: Catalog) -> None:
+    space = catalog.ensure_space(identity())
+    publish(catalog, space, {"a": "A", "b": "A", "c": "A", **{f"p{n}": f"C{n}" for n in range(9)}})
+    labels = [Label("b", "b", '{"colour": "red"}'), Label("p3", "p3", '{"colour": "red"}')]
+    catalog.publish(space, Commit(labels=labels))
+    snapshot = read_snapshot(catalog)
+    ids = {
+        snapshot.entries[place].path: snapshot.entries[place].item_id
+        for place in range(len(snapshot.entries))
+    }
+    query = vector("A", "one")
+    every = [match.entry.path for match in snapshot.search(query, 12)]
+    for out in (["a"], ["a", "c"], ["a", "b", "c"], every[:6], every):
+        found = snapshot.search(query, 4, excluded=[ids[path] for path in out])
+        assert [m.entry.path for m in found] == [path for path in every if path not in out][:4]
+    red = {"colour": ["red"]}
+    assert [m.entry.path for m in snapshot.search(query, 4, red)] == ["b", "p3"]
+    assert [m.entry.path for m in snapshot.search(query, 4, red, [ids["b"]])] == ["p3"]
+
+
 def _lost_rows(snapshot: Snapshot) -> int:
     assert snapshot.vectors is not None
     rows = snapshot.vectors.read(np.unique(snapshot.entries.vector_ids))
@@ -245,6 +265,24 @@ def test_vectors_that_are_not_there_read_as_lost(catalog: Catalog) -> None:
     assert np.isfinite(read[0]).all()
     assert np.isnan(read[1:]).all()
     assert vectors.read(np.empty(0, np.int64)).shape == (0, 8)
+
+
+def test_vectors_of_several_segments_are_read_in_any_order(catalog: Catalog) -> None:
+    space = catalog.ensure_space(identity())
+    for part in range(4):
+        publish(catalog, space, {f"p{part}-{n}": f"C{part}-{n}" for n in range(5)})
+    path = segment_path(catalog.store_dir, 2)
+    path.write_bytes(path.read_bytes()[:-1])
+    vectors = read_snapshot(catalog).vectors
+    assert vectors is not None
+    one_by_one = np.concatenate([vectors.read(np.array([number])) for number in range(1, 21)])
+    assert np.isnan(one_by_one).all(axis=1).tolist() == [5 <= n < 10 for n in range(20)]
+    dice = np.random.default_rng(0)
+    for count in (1, 2, 20, 60):
+        ids = dice.integers(1, 21, count)
+        read = vectors.read(ids)
+        assert np.array_equal(read, one_by_one[ids - 1], equal_nan=True)
+    assert np.array_equal(vectors.read(vectors.ids), one_by_one, equal_nan=True)
 
 
 def test_every_answer_is_of_one_generation_while_another_publishes(catalog: Catalog) -> None:
