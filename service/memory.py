@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from core.memory import give_back_freed
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -67,7 +69,7 @@ def _trim_until(left: threading.Event, library: ctypes.CDLL) -> None:
     while not left.wait(_LOOK_EVERY_S):
         idle = _not_in_use(library, process)
         if idle > settled + _GROWTH:
-            library.malloc_trim(0)
+            give_back_freed()
             idle = settled = _not_in_use(library, process)
         settled = min(settled, idle)
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from core.errors import DamagedCatalogError, DamagedIndexError
+from core.memory import give_back_freed
 from core.store.database import CATALOG_FILE, damaged_catalog
 from core.store.entries import Entry, EntryTable
 from core.store.index.faiss import FaissIndex, build_index, load_index
 from core.store.index.record import IndexRecord, index_path, latest_index
-from core.store.memory import give_back_freed
 from core.store.packed import distinct
 from core.store.vectors import StoredVectors
 from core.store.view import CatalogueView, Filters, Found, IndexFacts

@@ -1,4 +1,4 @@
-"""Giving memory back to the system that a start has freed.
+"""Giving freed memory back to the system.
 
 The C library keeps what was freed for the next who asks. Reading a large catalogue frees as much on
 its way as it keeps in the end, and nobody asks for that again until much has changed.
