@@ -23,14 +23,14 @@ from core.vision.models import ModelSource, load_embedder
 
 _BATCHES = (1, 4, 16, 32)
 _REPEATS = 5
-_WARM_UP_S = 1.0
+_WARM_UP_S = 2.0
 
 
 def measure(options: Options) -> Table:
     """Ask with each model and number of clients."""
     table = Table("Queries")
     clients = (1, 16) if options.quick else (1, 4, 16, 64)
-    seconds = 3.0 if options.quick else 8.0
+    seconds = 3.0 if options.quick else 12.0
     clip = random_clip(options.folder)
     for spec, weights in (("classic", None), ("open_clip:ViT-B-32", clip)):
         settings = Settings.load(model=spec, model_weights=weights)
