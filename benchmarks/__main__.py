@@ -25,6 +25,7 @@ NAMES: Final = (
     "structures",
     "rerun",
     "ingest",
+    "passes",
     "queries",
     "products",
     "product_queries",

@@ -1,9 +1,9 @@
 """Freed memory: kept at hand for the model, given back to the system once it lies idle.
 
-Left alone, glibc takes each large block from the system and returns it when it is freed, so that
-every forward pass faults in its activations anew, page by page; or, once it has seen a few, keeps
-them for good, and a service holds gigabytes after a burst of large pictures. Here freed blocks are
-kept, and the heap is trimmed within a second or two of holding many that nobody uses.
+Left alone, glibc keeps what it has seen freed a few times, and a service holds gigabytes after a
+burst of large pictures. Told to return large blocks as they are freed, it makes every forward pass
+fault in its activations anew, page by page. Here freed blocks are kept, and the heap is trimmed
+within a second or two of holding many that nobody uses.
 """
 
 from __future__ import annotations
