@@ -76,5 +76,7 @@ def _trim_until(left: threading.Event, library: ctypes.CDLL) -> None:
 
 def _not_in_use(library: ctypes.CDLL, process: psutil.Process) -> int:
     """Bytes that the process holds beside the blocks it uses: freed ones, code, mapped files."""
+    # In this order: a block that comes into use meanwhile makes it too few, and so one trim more.
+    resident = process.memory_info().rss
     heap = library.mallinfo2()
-    return int(process.memory_info().rss - heap.uordblks - heap.hblkhd)
+    return int(resident - heap.uordblks - heap.hblkhd)
