@@ -25,7 +25,7 @@ _LARGEST_KEPT: Final = 32 << 20  # bytes; the most that mallopt(3) allows
 _NEVER: Final = (1 << 31) - 1
 
 _LOOK_EVERY_S: Final = 1.0
-_GROWTH: Final = 128 << 20  # bytes of freed blocks that are kept; a pass of 32 takes about as much
+_GROWTH: Final = 96 << 20  # bytes of freed blocks that are kept; a pass of 16 takes nearly as much
 
 
 class _Heap(ctypes.Structure):

@@ -375,4 +375,4 @@ def test_memory_of_large_pictures_is_given_back(
                 for _ in range(8)
             ]
             assert {one.result().status_code for one in asked} == {200}
-        wait_for(lambda: process.memory_info().rss - before < 200_000_000)
+        wait_for(lambda: process.memory_info().rss - before < 150_000_000)

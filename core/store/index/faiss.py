@@ -38,6 +38,7 @@ _LINKS: Final = 32  # neighbours of a node of the graph
 _BUILD_BREADTH: Final = 80
 _BREADTHS: Final = (64, 96, 128, 192, 256, 384, 512, 768, 1024)  # nodes that a search may visit
 _SPARE: Final = 6  # candidates at least, beside the k, that are scored again from stored vectors
+_SCAN_SHARE: Final = 0.05  # filters that allow less miss nothing, whatever that costs
 _NODE_COST: Final = 10  # codes compared in the time that visiting a node of the graph takes
 _READ_ROWS: Final = 16_384  # stored vectors read at once
 _RECALL_QUERIES: Final = 400
@@ -186,7 +187,7 @@ class FaissIndex(VectorIndex):
         """Search `rows` (None: all that are left), `count` in all, through `wanted` candidates."""
         # The rarer what may be found, the more nodes are visited to meet enough of it.
         breadth = max(self.base.breadth, math.ceil(wanted * len(self.base) / count))
-        if breadth * _NODE_COST >= count:
+        if count < _SCAN_SHARE * len(self.base) or breadth * _NODE_COST >= count:
             found = [self._scan(query, k, rows) for query in queries]
         else:
             selector = self._change.left if rows is None else self.base.selector(rows)

@@ -52,6 +52,18 @@ def test_a_narrow_filter_finds_exactly_the_best(graph: tuple[FaissIndex, Held], 
         assert ids[0].tolist() == expected[1].tolist()
 
 
+def test_a_filter_below_a_twentieth_misses_nothing_however_costly(
+    graph: tuple[FaissIndex, Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, held = graph
+    monkeypatch.setattr("core.store.index.faiss._NODE_COST", 0)
+    monkeypatch.setattr(type(index.base), "search_graph", None)
+    allowed = np.array(sorted(held.rows), np.int64)[::21]
+    for query in clustered(10, seed=6):
+        expected = [number for _, number in held.best(query, 10, allowed)]
+        assert index.search(query[None], 10, allowed)[1][0].tolist() == expected
+
+
 def test_lost_vectors_under_a_narrow_filter_leave_the_best_of_the_rest() -> None:
     index, held = _graph()
     allowed = np.array(sorted(held.rows), np.int64)[::15]
