@@ -162,8 +162,9 @@ def _to_rgb(image: Image.Image, detail: int | None) -> Image.Image:
         if detail is not None:
             image.draft(None, (detail, detail))
         image.load()
-        upright = ImageOps.exif_transpose(_eight_bit(image))
-        return _on_white(upright)
+        image = _eight_bit(image)
+        ImageOps.exif_transpose(image, in_place=True)  # or a copy is made of one that is upright
+        return _on_white(image)
     except ImageError:
         raise
     except MemoryError as error:

@@ -19,7 +19,7 @@ from open_clip.factory import convert_state_dict, convert_to_custom_text_state_d
 from core.errors import ModelLoadError, NoTextTowerError, UnknownModelError
 from core.vision.embedder import Embedder, space_fingerprint
 from core.vision.models import default_threshold, find_family
-from core.vision.preprocessing import Preprocessing, Resampling
+from core.vision.preprocessing import Preprocessing
 from core.vision.torch_runtime import TorchRuntime, to_unit_rows
 from core.vision.weights import (
     StateDict,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from core.vision.models import ModelSource
+    from core.vision.resizing import Resampling
 
 _log = logging.getLogger(__name__)
 

@@ -12,19 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-from PIL import Image
+
+from core.vision.resizing import PILLOW, Resampling, resized
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-Resampling = Literal["nearest", "bilinear", "bicubic", "lanczos"]
-
-_FILTERS = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
+    from PIL import Image
 
 _MAX_STRETCH: Final = 32
 """Longest resized side, in crop sides, that is made in full before the centre is cut out."""
@@ -50,8 +43,8 @@ class Preprocessing:
     def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
         """Give the `[size, size, 3]` uint8 pixels of an RGB picture.
 
-        Pixel for pixel what torchvision's ``Resize`` and ``CenterCrop`` make of it. Only a picture
-        more than `_MAX_STRETCH` times as long as wide may differ a little, as rounding goes: its
+        What torchvision's ``Resize`` and ``CenterCrop`` make of it, but for rounding (see
+        `core.vision.resizing`). Of a picture more than `_MAX_STRETCH` times as long as wide the
         centre alone is resized, because the whole of it would take gigabytes.
         """
         width, height = self._resized(image.size)
@@ -64,7 +57,7 @@ class Preprocessing:
         if max(width, height) > _MAX_STRETCH * self.size:
             square = self._resize_centre(image, (width, height), box)
         else:
-            square = self._resize(image, (width, height)).crop(box)
+            square = resized(image, (width, height), self.resampling).crop(box)
         return np.asarray(square, dtype=np.uint8)
 
     def _resized(self, size: tuple[int, int]) -> tuple[int, int]:
@@ -76,9 +69,6 @@ class Preprocessing:
             return self.resize_to, scaled_long
         return scaled_long, self.resize_to
 
-    def _resize(self, image: Image.Image, size: tuple[int, int]) -> Image.Image:
-        return image if image.size == size else image.resize(size, _FILTERS[self.resampling])
-
     def _resize_centre(
         self, image: Image.Image, resized: tuple[int, int], box: tuple[int, int, int, int]
     ) -> Image.Image:
@@ -88,7 +78,7 @@ class Preprocessing:
         top, bottom = max(box[1], 0), min(box[3], resized[1])
         part = image.resize(
             (right - left, bottom - top),
-            _FILTERS[self.resampling],
+            PILLOW[self.resampling],
             box=(left * scale_x, top * scale_y, right * scale_x, bottom * scale_y),
         )
         return part.crop((box[0] - left, box[1] - top, box[2] - left, box[3] - top))
