@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
@@ -21,6 +20,8 @@ _ESCAPED_BYTE: Final = re.compile(r"\\x([89a-f][0-9a-f])")
 
 def shown(text: str) -> str:
     """Text that any JSON can carry: undecodable bytes as backslash escapes."""
+    if text.isascii():
+        return text
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
@@ -32,7 +33,7 @@ def spellings(text: str) -> set[str]:
 
 def filename(path: str) -> str:
     """The last part of a path, for people."""
-    return shown(PurePosixPath(path).name)
+    return shown(path.rpartition("/")[2])
 
 
 def image_url(path: str, at_ms: int = STILL) -> str:

@@ -79,6 +79,7 @@ def serve(settings: Settings, announce: Callable[[str], None], *, ingest: bool) 
 def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        loop="uvloop",
         http=protocol_of(ConnectionLimits.from_settings(settings)),
         ws="none",
         log_config=None,
