@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from core.folder.changes import Change, Suspect, Unchanged, compare
+from core.folder.changes import Change, Suspect, Unchanged
+from core.folder.stretches import Untouched, compare_stretches
 from core.records import KnownFile, RunState
 from core.source.local import LocalFolder
 from core.source.opening import open_source
@@ -19,7 +20,7 @@ from core.store.database import CATALOG_FILE
 from core.vision.decode import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     from core.settings import Settings
     from core.source.contract import ImageSource, Listing
@@ -85,8 +86,7 @@ def _read(settings: Settings, source: ImageSource) -> FolderStatus:
     try:
         space = catalog.live_space()
         walk = source.walk()
-        with closing(catalog.known_files(space.id if space else None)) as files:
-            counts = _count(files, walk)
+        counts = _count(catalog, space.id if space else None, walk)
         if not walk.complete:
             counts["removed"] = 0  # a folder that cannot be listed says nothing of its files
         return FolderStatus(
@@ -100,15 +100,26 @@ def _read(settings: Settings, source: ImageSource) -> FolderStatus:
         catalog.close()
 
 
-def _count(files: Iterable[KnownFile], walk: Listing) -> dict[str, int]:
-    # A file that was young when it was read is hashed again by the next run, to be safe; it counts
-    # as dealt with all the same.
-    known = (file._replace(suspect=False) for file in files)
+def _count(catalog: Catalog, space_id: int | None, walk: Listing) -> dict[str, int]:
     counts = {"processed": 0, "pending": 0, "removed": 0}
-    for change in compare(known, walk):
-        kind = _kind(change)
-        if kind is not None:
-            counts[kind] += 1
+
+    def lookup(after: bytes, up_to: bytes | None) -> Iterator[KnownFile]:
+        # A file that was young when it was read is hashed again by the next run, to be safe; it
+        # counts as dealt with all the same.
+        files = catalog.known_files(space_id, after, up_to)
+        return (file._replace(suspect=False) for file in files)
+
+    with catalog.known_rows(space_id) as rows:
+        counts["processed"] -= catalog.count_passed_over()  # which are among the untouched
+        for change in compare_stretches(rows.result(), walk.stretches(), lookup):
+            if isinstance(change, Untouched):
+                counts["processed"] += change.files
+                continue
+            if change.known is not None and _passed_over(change.known):
+                counts["processed"] += 1  # not untouched, so not to be taken off
+            kind = _kind(change)
+            if kind is not None:
+                counts[kind] += 1
     return counts
 
 

@@ -166,6 +166,11 @@ class Catalog:
         with self.database.reading() as connection:
             yield from read_known_files(connection, space_id, after, up_to)
 
+    def count_passed_over(self) -> int:
+        """How many files the catalog remembers as no pictures."""
+        with self.database.reading() as connection:
+            return int(connection.execute("SELECT count(*) FROM passed_over").fetchone()[0])
+
     @contextmanager
     def known_rows(self, space_id: int | None) -> Iterator[Future[Iterator[KnownRow]]]:
         """The same without the tombstones, as little of each file as a comparison takes.
