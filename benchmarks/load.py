@@ -27,7 +27,7 @@ import numpy as np
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT: Final = Path(__file__).parents[1]
 QUERY: Final = ROOT / "data/queries/red-sneaker-street.jpg"
@@ -203,8 +203,10 @@ async def _watch(client: Client, server: psutil.Process, outcome: Outcome) -> No
 
 
 @contextmanager
-def served(**settings: str) -> Iterator[tuple[str, psutil.Process]]:
-    """The service over the sample catalogue, in a store of its own."""
+def served(
+    enlarge: Callable[[Path], None] | None = None, **settings: str
+) -> Iterator[tuple[str, psutil.Process]]:
+    """The service over the sample catalogue, in a store of its own that `enlarge` may add to."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {
             **os.environ,
@@ -218,6 +220,8 @@ def served(**settings: str) -> Iterator[tuple[str, psutil.Process]]:
         subprocess.run(  # noqa: S603  # our own command
             ingest, cwd=ROOT, env=environment, check=True, capture_output=True
         )
+        if enlarge is not None:
+            enlarge(Path(folder))
         command = [sys.executable, "-m", "service", "serve", "--port", "0", "--no-ingest"]
         with subprocess.Popen(  # noqa: S603  # our own command
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True

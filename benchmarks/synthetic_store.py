@@ -47,13 +47,19 @@ def build_store(store_dir: Path, source: VectorSource, count: int, exact_up_to: 
     """Make a store of `count` items with attributes, and its saved index."""
     catalog = Catalog(store_dir)
     try:
-        space = catalog.ensure_space(_IDENTITY)
-        for seed, start in enumerate(range(0, count, _SEGMENT_ROWS)):
-            rows = min(_SEGMENT_ROWS, count - start)
-            publish(catalog, space, source.draw(rows, seed), start)
-        save_index(catalog, space, exact_up_to)
+        fill(catalog, catalog.ensure_space(_IDENTITY), source, count, exact_up_to)
     finally:
         catalog.close()
+
+
+def fill(
+    catalog: Catalog, space: Space, source: VectorSource, count: int, exact_up_to: int
+) -> None:
+    """Publish `count` items in a space, and save its index."""
+    for seed, start in enumerate(range(0, count, _SEGMENT_ROWS)):
+        rows = min(_SEGMENT_ROWS, count - start)
+        publish(catalog, space, source.draw(rows, seed), start)
+    save_index(catalog, space, exact_up_to)
 
 
 def publish(catalog: Catalog, space: Space, vectors: NDArray[np.float16], first: int) -> None:

@@ -41,13 +41,19 @@ class VectorSource:
     @classmethod
     def around(cls, embeddings: Path | None) -> VectorSource:
         """Around the rows of an `.npy` file, or around drawn groups."""
-        seeds = _unit(np.load(embeddings)) if embeddings else _drawn()
+        if embeddings is None:
+            return cls.around_rows(_drawn(), real=False)
+        return cls.around_rows(_unit(np.load(embeddings)))
+
+    @classmethod
+    def around_rows(cls, seeds: NDArray[np.float32], *, real: bool = True) -> VectorSource:
+        """Around `[s, d]` unit vectors, more than `_NEIGHBOURS` of them."""
         scores = seeds @ seeds.T
         np.fill_diagonal(scores, -1)
         near = np.argpartition(-scores, _NEIGHBOURS, axis=1)[:, :_NEIGHBOURS]
         strengths, axes = np.linalg.eigh(np.cov(seeds.T))
         directions = (axes * np.sqrt(np.maximum(strengths, 0))).T.astype(np.float32)
-        return cls(seeds, near, directions, real=embeddings is not None)
+        return cls(seeds, near, directions, real)
 
     def draw(self, count: int, seed: int) -> NDArray[np.float16]:
         """Give `[count, d]` float16 of unit length, always the same for a seed."""
