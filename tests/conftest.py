@@ -33,6 +33,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 def _settings_of_tests() -> Iterator[None]:
     """Leave out what the machine's own environment sets."""
     with pytest.MonkeyPatch.context() as patch:
+        # The tests start hundreds of programs, and each would compile every module anew.
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        patch.setattr(sys, "dont_write_bytecode", False)
         for name in os.environ:
             if name.startswith("LOOKALIKE_"):
                 patch.delenv(name)
