@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 AUDIT := $(VENV)/audit
 LOCKED := $(wildcard requirements*.txt) constraints.txt
+REST_OF_COVERAGE := --cov --cov-append --cov-report=term:skip-covered
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run browser test test-all test-faults check fix bench bench-check lock audit sbom clean
+.PHONY: help setup run browser test test-all test-together test-faults check fix bench bench-check lock audit sbom clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -37,12 +38,23 @@ browser: ## Install Chromium, which the tests of the pages drive, where apt can
 
 test: setup browser ## Check the code and run the tests
 	$(MAKE) check
-	$(BIN)/coverage erase
-	$(BIN)/pytest -m "not slow" --cov --cov-report=term:skip-covered
+	$(MAKE) test-together
+	$(BIN)/pytest -m "alone and not slow" $(REST_OF_COVERAGE)
 
+test-all: export REQUIRE_BROWSER = 1
+test-all: export HYPOTHESIS_PROFILE = default
 test-all: setup browser ## The tests, the slow ones too; fails without a browser
 	$(MAKE) check
-	REQUIRE_BROWSER=1 HYPOTHESIS_PROFILE=default $(BIN)/pytest --cov
+	$(MAKE) test-together
+	$(BIN)/pytest -m "alone or slow" $(REST_OF_COVERAGE)
+
+# Two files at a time, in their order: each worker runs a file to its end, so that fixtures are shared,
+# and computes on one core, for threads of two workers on the same cores would wait for each other.
+# The coverage is judged at the end of what runs alone after these.
+test-together:
+	$(BIN)/coverage erase
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow and not alone" -n 2 --dist loadfile --no-loadscope-reorder \
+	  --cov --cov-report= --cov-fail-under=0
 
 test-faults: setup ## Every fault at every step, for an hour
 	$(BIN)/pytest tests/faults --timeout 3600

@@ -14,6 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.shop import Shop
 
+KILLING = ("kill", "torn")
 SOURCE = Path(__file__).with_name("shim.c")
 
 
@@ -38,8 +39,10 @@ class Faulty:
         self, shop: Shop, *arguments: str, at: int = 0, kind: str = "kill", **settings: object
     ) -> subprocess.CompletedProcess[str]:
         """Run with the fault at step `at`; 0: none, only count."""
-        environment = {
-            **shop.environment(**settings),
+        environment = shop.environment(**settings)
+        if kind in KILLING:  # what it measured would die with it
+            environment = unmeasured(environment)
+        environment |= {
             "LD_PRELOAD": str(self.shim),
             "FAULT_ROOT": str(shop.store.resolve()),
             "FAULT_AT": str(at),
@@ -69,6 +72,15 @@ class Faulty:
     @staticmethod
     def _count_file(shop: Shop) -> Path:
         return shop.images.parent / "steps"
+
+
+def unmeasured(environment: dict[str, str]) -> dict[str, str]:
+    """The environment of a process whose coverage is not measured."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith("COVERAGE_PROCESS_")
+    }
 
 
 def copy_shop(shop: Shop, target: Shop) -> None:

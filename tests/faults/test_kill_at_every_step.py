@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.fault_layer import Faulty, build_shim
+from tests.faults.fault_layer import KILLING, Faulty, build_shim, unmeasured
 from tests.faults.scenarios import SETTINGS, Scenario, build
 from tests.shop import Shop
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-KINDS = ("kill", "torn", "enospc", "eio")
+KINDS = (*KILLING, "enospc", "eio")
 SAMPLE = 29  # of so many steps `make test` tries one
 _SURE_SHARE = 0.9  # of the steps are in every run
 
@@ -54,7 +54,7 @@ def try_step(kind: str, number: int, faulty: Faulty, scenario: Scenario, folder:
     met = done.returncode != 0 or faulty.steps_of(shop) >= number
     if not met:
         assert faulty.steps_of(shop) > _SURE_SHARE * number
-    elif kind in ("kill", "torn"):
+    elif kind in KILLING:
         assert done.returncode == -signal.SIGKILL, (number, done.stderr)
     else:
         # The last steps only tidy up, and a run that could not tidy up has done its work.
@@ -108,14 +108,9 @@ def test_files_that_may_not_grow_end_the_run_with_an_error(
 ) -> None:
     shop = scenario.copy(tmp_path / "limited")
     # Where coverage is measured, its own file in this process would meet the limit as well.
-    unmeasured = {
-        name: value
-        for name, value in shop.environment().items()
-        if not name.startswith("COVERAGE_PROCESS_")
-    }
     done = subprocess.run(
         [sys.executable, "-m", "ingest", "run"],
-        env=unmeasured,
+        env=unmeasured(shop.environment()),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
         cwd=shop.images.parent,
         capture_output=True,

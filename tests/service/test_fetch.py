@@ -126,6 +126,7 @@ def test_an_answer_that_is_no_picture_is_a_typed_error(
         fetch(f"http://127.0.0.1:{port}/{path}", OPEN)
 
 
+@pytest.mark.alone
 def test_a_slow_server_costs_no_more_than_the_timeout(port: int) -> None:
     started = time.monotonic()
     with pytest.raises(FetchError, match="LOOKALIKE_URL_FETCH_TIMEOUT_S"):

@@ -74,6 +74,7 @@ def large_picture() -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "sent", [b"", b"GET /health", b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: "]
 )
@@ -85,6 +86,7 @@ def test_who_does_not_send_headers_is_hung_up_on(strict: Server, sent: bytes) ->
         assert time.monotonic() - started < 3
 
 
+@pytest.mark.alone
 def test_headers_that_trickle_in_are_too_slow_though_each_byte_is_quick(strict: Server) -> None:
     with connected(strict) as connection:
         started = time.monotonic()
@@ -97,6 +99,7 @@ def test_headers_that_trickle_in_are_too_slow_though_each_byte_is_quick(strict: 
         assert time.monotonic() - started < 5
 
 
+@pytest.mark.alone
 def test_a_second_request_on_a_connection_is_waited_for_no_longer(strict: Server) -> None:
     with connected(strict) as connection:
         connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -172,6 +175,7 @@ def test_a_client_that_reads_nothing_is_hung_up_on(shop: Shop, serve: type[Serve
             assert len(answer_of(connection)) < len(buffer.getvalue())
 
 
+@pytest.mark.alone
 def test_idle_connections_make_room_for_new_ones(strict: Server) -> None:
     with ExitStack() as stack:
         for _ in range(120):
@@ -179,6 +183,7 @@ def test_idle_connections_make_room_for_new_ones(strict: Server) -> None:
         assert requests.get(f"{strict.url}/health/live", timeout=5).status_code == 200
 
 
+@pytest.mark.alone
 def test_uploads_that_never_end_make_room_for_new_connections(
     shop: Shop, serve: type[Server]
 ) -> None:
@@ -202,6 +207,7 @@ def test_streams_of_events_are_bounded(shop: Shop, serve: type[Server]) -> None:
         assert requests.get(f"{server.url}/health", timeout=5).status_code == 200
 
 
+@pytest.mark.alone
 def test_500_connections_do_not_keep_health_from_answering(server: Server) -> None:
     with ExitStack() as stack:
         for _ in range(500):
@@ -211,6 +217,7 @@ def test_500_connections_do_not_keep_health_from_answering(server: Server) -> No
             assert requests.get(f"{server.url}/health", timeout=5).status_code == 200
 
 
+@pytest.mark.alone
 def test_uploads_beyond_the_queue_are_told_to_come_back_while_health_answers(
     strict: Server,
 ) -> None:
@@ -237,6 +244,7 @@ def test_uploads_beyond_the_queue_are_told_to_come_back_while_health_answers(
     assert requests.post(strict.url + FIND, files={"file": picture}, timeout=30).ok
 
 
+@pytest.mark.alone
 def test_a_client_that_goes_away_frees_its_place(strict: Server) -> None:
     picture = large_picture()
     body = (
@@ -251,6 +259,7 @@ def test_a_client_that_goes_away_frees_its_place(strict: Server) -> None:
     assert requests.post(strict.url + FIND, files={"file": picture}, timeout=30).ok
 
 
+@pytest.mark.alone
 def test_a_hundred_quick_requests_are_not_throttled(server: Server, draw: Draw) -> None:
     picture = draw(4)
 
@@ -359,6 +368,7 @@ def test_a_client_that_leaves_before_its_body_is_no_error_of_ours(
     assert "Traceback" not in "".join(server.log)
 
 
+@pytest.mark.alone
 def test_memory_of_large_pictures_is_given_back(
     shop: Shop, serve: type[Server], wait_for: WaitFor
 ) -> None:

@@ -254,6 +254,7 @@ def test_a_node_that_starts_before_milvus_waits_for_it(tmp_path: Path) -> None:
             assert found(client, {"threshold": -1})["total_compared"] == 1
 
 
+@pytest.mark.alone
 def test_a_milvus_that_hangs_costs_a_deadline(tmp_path: Path) -> None:
     with lite_server(tmp_path / "milvus") as milvus:
         shop = build_shop(tmp_path, **over(milvus, "hangs", milvus_timeout_s=1))
