@@ -19,12 +19,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 from PIL import Image
-from torchvision import transforms
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional
 
 from benchmarks.figures import Figure, Options, Table, seconds
-from benchmarks.ingest import copy_photos
+from benchmarks.ingest import copy_photos, librarys
 from benchmarks.side_programs import Program, Turns, started
 from benchmarks.synthetic_store import fresh_folder
 from core.settings import Settings
@@ -99,13 +98,6 @@ def measure(options: Options) -> Table:
         )
     table.note = " ".join(notes)
     return table
-
-
-def librarys(data: bytes, how: Preprocessing) -> NDArray[np.uint8]:
-    """What torchvision's transforms, and so timm's and open_clip's, make of a picture."""
-    resize = transforms.Resize(how.resize_to, transforms.InterpolationMode(how.resampling))
-    cut = transforms.CenterCrop(how.size)
-    return np.asarray(cut(resize(decode_image(data, _LIMITS))))
 
 
 def quick(data: bytes, how: Preprocessing, margin: int | None = None) -> NDArray[np.uint8]:

@@ -3,8 +3,9 @@
 The parts are what no pipeline can do without: decoding alone in the same number of processes, and
 the model alone on pictures that lie ready. They are added up, because on a machine whose cores
 both parts fill neither can hide behind the other. The loop is what a small service does: read,
-decode, embed, one photo at a time, in the precision that the machine has natively. All four are
-taken in turns; each run starts its own decoding processes, which the parts are spared.
+decode, embed, one photo at a time, prepared by the library's own transforms, in the precision that
+the machine has natively. All four are taken in turns; each run starts its own decoding processes,
+which the parts are spared.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from torchvision import transforms
 
 from benchmarks.figures import Figure, Options, Table, medians
 from benchmarks.synthetic_store import fresh_folder
@@ -36,10 +38,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from core.vision.embedder import Embedder
+    from core.vision.preprocessing import Preprocessing
 
 _SAMPLE = Path("data/images")
 _ROUNDS = 3
 _LOOP = 32  # photos that the loop is timed on
+_LIMITS = DecodeLimits.for_catalogue(Settings())
 
 
 def measure(options: Options) -> Table:
@@ -127,10 +131,19 @@ def _forward(embedder: Embedder, pixels: NDArray[np.uint8], batch: int) -> None:
 
 
 def _one_by_one(embedder: Embedder, settings: Settings, names: list[str]) -> None:
-    limits = DecodeLimits.for_catalogue(settings)
     for name in names:
-        image = decode_image((settings.image_dir / name).read_bytes(), limits)
-        embedder.embed(embedder.prepare(image)[None])
+        data = (settings.image_dir / name).read_bytes()
+        embedder.embed(librarys(data, embedder.preprocessing)[None])
+
+
+def librarys(data: bytes, how: Preprocessing) -> NDArray[np.uint8]:
+    """What torchvision's transforms, and so timm's and open_clip's, make of a picture."""
+    side = how.resize_to
+    resize = transforms.Resize(
+        side if how.mode == "crop" else (side, side), transforms.InterpolationMode(how.resampling)
+    )
+    cut = transforms.CenterCrop(how.size)
+    return np.asarray(cut(resize(decode_image(data, _LIMITS))))
 
 
 def ingest(settings: Settings, catalog: Catalog, model: RunModel) -> None:
