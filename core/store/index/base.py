@@ -22,6 +22,17 @@ _DENSE: Final = 4  # ids may span so many times their number for a table of all 
 _LEVELS: Final = 255
 _ROUNDING: Final = 1e-4  # of a score: float32 sums, and queries that are not quite of unit length
 _ROWS_AT_ONCE: Final = 512  # codes that fit the processor's cache as floats
+_LANES: Final = 16  # FAISS compares codes several times as fast if their length is a multiple
+
+
+def padded(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`[n, d]` vectors as a structure holds them: with zeros at the end, where FAISS likes them."""
+    return _lengthened(vectors, vectors.shape[1] + -vectors.shape[1] % _LANES)
+
+
+def _lengthened(vectors: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    spare = length - vectors.shape[-1]
+    return np.pad(vectors, ((0, 0), (0, spare))) if spare else vectors
 
 
 class Base:
@@ -59,6 +70,15 @@ class Base:
         usable[rows] = True
         return faiss.IDSelectorBitmap(np.packbits(usable, bitorder="little"))
 
+    def search_all(
+        self, queries: NDArray[np.float32], count: int, selector: faiss.IDSelector | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The scores and rows that an exact structure finds, best first."""
+        queries = _lengthened(queries, self.mapped.d)
+        parameters = faiss.SearchParameters(sel=selector) if selector else None
+        scores, rows = self.structure.search(queries, count, params=parameters)
+        return scores, rows
+
     def search_graph(
         self,
         queries: NDArray[np.float32],
@@ -67,6 +87,7 @@ class Base:
         selector: faiss.IDSelector | None,
     ) -> NDArray[np.int64]:
         """About the `count` nearest rows of each query, best first, padded with -1."""
+        queries = _lengthened(queries, self.mapped.d)
         parameters = None  # costs a search of little width a tenth of its time
         if selector is not None or breadth != self.breadth:
             parameters = faiss.SearchParametersHNSW(sel=selector, efSearch=breadth)
@@ -78,6 +99,7 @@ class Base:
     ) -> NDArray[np.float32]:
         """The scores of a graph's rows by their codes, each at most `coded_error` off."""
         codes, (least, step) = self._codes, self._steps
+        query = _lengthened(query[None], self.mapped.d)[0]
         scores = np.empty(len(rows), np.float32)
         scaled, middle = query * step, float(query @ (least + step / 2))
         for start in range(0, len(rows), _ROWS_AT_ONCE):

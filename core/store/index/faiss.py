@@ -25,7 +25,7 @@ import numpy as np
 
 from core.errors import DamagedIndexError
 from core.store.files import sha256_of, write_file_durably
-from core.store.index.base import Base
+from core.store.index.base import Base, padded
 from core.store.index.contract import VectorIndex, VectorReader
 from core.store.index.ranking import best, best_of, member, nothing
 
@@ -40,6 +40,7 @@ _BREADTHS: Final = (64, 96, 128, 192, 256, 384, 512, 768, 1024)  # nodes that a 
 _SPARE: Final = 6  # candidates at least, beside the k, that are scored again from stored vectors
 _SCAN_SHARE: Final = 0.05  # filters that allow less miss nothing, whatever that costs
 _NODE_COST: Final = 10  # codes compared in the time that visiting a node of the graph takes
+_PADDED_AT_ONCE: Final = 65_536  # vectors, for a copy of them all may not fit into memory
 _READ_ROWS: Final = 16_384  # stored vectors read at once
 _RECALL_QUERIES: Final = 400
 _RECALL_AIM: Final = 0.985  # a little more than is promised, for it is measured on a sample
@@ -69,7 +70,7 @@ class FaissIndex(VectorIndex):
         recall: float | None = None,
         change: _Change | None = None,
     ) -> None:
-        self.dimension = base.mapped.d
+        self.dimension = reader.read(np.empty(0, np.int64)).shape[1]
         self.recall = recall
         self.base = base
         self._reader = reader
@@ -172,8 +173,7 @@ class FaissIndex(VectorIndex):
         if not self.exact:
             return self._search_codes(queries, k, rows, count, k + max(_SPARE, k // 2))
         selector = self._change.left if rows is None else self.base.selector(rows)
-        parameters = faiss.SearchParameters(sel=selector) if selector else None
-        scores, found = self.base.structure.search(queries, min(k, count), params=parameters)
+        scores, found = self.base.search_all(queries, min(k, count), selector)
         return best(scores, np.where(found < 0, -1, self.base.ids[found]), k)
 
     def _search_codes(
@@ -238,7 +238,7 @@ def build_index(
 
     Up to `exact_up_to` vectors it is exact; above, its recall is measured and kept.
     """
-    dimension = vectors.shape[1]
+    dimension = padded(vectors[:0]).shape[1]
     if len(ids) <= exact_up_to:
         base = faiss.IndexScalarQuantizer(
             dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
@@ -248,7 +248,8 @@ def build_index(
         dimension, faiss.ScalarQuantizer.QT_8bit, _LINKS, faiss.METRIC_INNER_PRODUCT
     )
     base.hnsw.efConstruction = _BUILD_BREADTH
-    base.train(vectors)
+    # All that it learns from vectors is the least and the greatest of each number.
+    base.train(padded(np.stack([vectors.min(axis=0), vectors.max(axis=0)])))
     index = FaissIndex(_fill(base, ids, vectors), reader)
     index.recall = _widen(index, ids, vectors)
     return index
@@ -274,7 +275,9 @@ def load_index(path: Path, sha256: bytes, reader: VectorReader, recall: float | 
 
 def _fill(base: faiss.Index, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> Base:
     mapped = faiss.IndexIDMap(base)
-    mapped.add_with_ids(vectors, ids)
+    parts = 1 if vectors.shape[1] == base.d else 1 + len(ids) // _PADDED_AT_ONCE
+    for some, those in zip(np.array_split(vectors, parts), np.array_split(ids, parts), strict=True):
+        mapped.add_with_ids(padded(some), those)
     return Base(mapped)
 
 

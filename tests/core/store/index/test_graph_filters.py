@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -142,3 +144,20 @@ def test_the_best_are_chosen_as_a_plain_sort_would() -> None:
         found_scores, found = best_of(scores, ids, 10)
         assert found.tolist() == [i for _, i in expected] + [-1] * (10 - len(expected))
         assert found_scores.tolist() == [-s for s, _ in expected] + [-np.inf] * (10 - len(expected))
+
+
+@pytest.mark.parametrize("exact_up_to", [_COUNT, 0])
+@pytest.mark.parametrize("dimension", [17, 24, 32])
+def test_a_structure_holds_vectors_of_a_length_that_vector_instructions_like(
+    dimension: int, exact_up_to: int
+) -> None:
+    vectors = unit(np.random.default_rng(2).standard_normal((300, dimension), np.float32))
+    ids = np.arange(300, dtype=np.int64)
+    reader = SimpleNamespace(read=lambda wanted: vectors[wanted])
+    index = build_index(ids, vectors, reader, exact_up_to)
+    assert index.base.mapped.d % 16 == 0
+    assert index.dimension == dimension
+    scores, found = index.search(vectors[:5], 3)
+    truth = vectors[:5] @ vectors.T
+    assert found[:, 0].tolist() == list(range(5))
+    np.testing.assert_allclose(scores, -np.sort(-truth, axis=1)[:, :3], atol=2e-3)
