@@ -1,4 +1,4 @@
-"""Resizing as Pillow does it, with vector instructions, some five times as fast."""
+"""Resizing as Pillow does it, with vector instructions and so several times as fast."""
 
 from __future__ import annotations
 
