@@ -70,12 +70,12 @@ class Preprocessing:
         return scaled_long, self.resize_to
 
     def _resize_centre(
-        self, image: Image.Image, resized: tuple[int, int], box: tuple[int, int, int, int]
+        self, image: Image.Image, whole: tuple[int, int], box: tuple[int, int, int, int]
     ) -> Image.Image:
-        """Resize only what the crop `box`, in resized pixels, will keep."""
-        scale_x, scale_y = image.width / resized[0], image.height / resized[1]
-        left, right = max(box[0], 0), min(box[2], resized[0])
-        top, bottom = max(box[1], 0), min(box[3], resized[1])
+        """Resize only what the crop `box` will keep, in pixels of the `whole` resized picture."""
+        scale_x, scale_y = image.width / whole[0], image.height / whole[1]
+        left, right = max(box[0], 0), min(box[2], whole[0])
+        top, bottom = max(box[1], 0), min(box[3], whole[1])
         part = image.resize(
             (right - left, bottom - top),
             PILLOW[self.resampling],

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
-import open_clip
 import pytest
-import torch
 
 from core.errors import SettingsError
 from core.vision.models import ModelSource, load_embedder, source_key
-from core.vision.weights import quiet_root_logger
-from tests.core.vision.conftest import CLIP
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,23 +28,6 @@ def _pixels(model: Embedder, pictures: list[Image.Image]) -> np.ndarray:
 def libraries() -> None:
     pytest.importorskip("openvino")
     pytest.importorskip("nncf")
-
-
-@pytest.fixture(scope="module")
-def shallow_clip(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """Two layers of a CLIP each for pictures and texts, for the work grows with the layers."""
-    folder = tmp_path_factory.mktemp("shallow")
-    architecture = open_clip.get_model_config(CLIP)
-    for part in ("vision_cfg", "text_cfg"):
-        architecture[part]["layers"] = 2
-    described = folder / "shallow-clip.json"
-    described.write_text(json.dumps(architecture))
-    open_clip.add_model_config(described)
-    torch.manual_seed(1)
-    with quiet_root_logger():
-        model = open_clip.create_model(described.stem)
-    torch.save(model.state_dict(), folder / "clip.pt")
-    return f"open_clip:{described.stem}", folder / "clip.pt"
 
 
 @pytest.fixture(scope="module")
@@ -108,13 +86,11 @@ def test_classes_are_named_as_in_fp32(
 
 def test_clip_reads_texts_as_before(
     libraries: None,  # noqa: ARG001
-    shallow_clip: tuple[str, Path],
+    clip: Embedder,
+    clip_weights: Path,
     pictures: list[Image.Image],
 ) -> None:
-    quick, clip = (
-        load_embedder(ModelSource(*shallow_clip, "cpu", precision))
-        for precision in ("int8", "fp32")
-    )
+    quick = load_embedder(ModelSource(clip.spec, clip_weights, "cpu", "int8"))
     np.testing.assert_allclose(
         quick.embed_texts(["a red shoe"]), clip.embed_texts(["a red shoe"]), atol=1e-5
     )
