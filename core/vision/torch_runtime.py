@@ -79,19 +79,28 @@ class TorchRuntime:
         if not self.eight_bits:
             return network
         return quantised(
-            network, lambda pixels: self.batch(pixels, preprocessing), preprocessing.size
+            network, lambda pixels: self._normalised(_raw(pixels), preprocessing), preprocessing
         )
 
     def batch(self, pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> torch.Tensor:
-        """Normalise `[n, size, size, 3]` uint8 pixels to `[n, 3, size, size]` in this precision.
+        """What the picture half is given: `[n, size, size, 3]` uint8 pixels, made ready.
 
-        The arithmetic is torchvision's ``ToTensor`` and ``Normalize``, in fp32.
+        Normalised to `[n, 3, size, size]` in this precision, with the arithmetic of torchvision's
+        ``ToTensor`` and ``Normalize``, in fp32. In 8 bits they stay as they are: there the network
+        does that itself.
         """
-        raw = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).to(self.device)
+        raw = _raw(pixels)
+        return raw if self.eight_bits else self._normalised(raw, preprocessing)
+
+    def _normalised(self, raw: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:
         mean = torch.tensor(preprocessing.mean, device=self.device)
         std = torch.tensor(preprocessing.std, device=self.device)
-        scaled = raw.to(torch.float32).div_(255.0).sub_(mean).div_(std)
+        scaled = raw.to(self.device).to(torch.float32).div_(255.0).sub_(mean).div_(std)
         return scaled.permute(0, 3, 1, 2).to(self.dtype)
+
+
+def _raw(pixels: NDArray[np.uint8]) -> torch.Tensor:
+    return torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
 
 
 def to_unit_rows(vectors: torch.Tensor) -> NDArray[np.float32]:

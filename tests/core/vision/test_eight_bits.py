@@ -62,6 +62,15 @@ def test_a_row_depends_on_its_picture_alone(
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
+def test_many_pictures_are_seen_as_few_are(
+    eight_bits: Embedder, pictures: list[Image.Image]
+) -> None:
+    pixels = np.concatenate([_pixels(eight_bits, pictures)] * 5)  # shares of 8, and 6 over
+    many = eight_bits.embed(pixels)
+    few = np.concatenate([eight_bits.embed(pixels[n : n + 6]) for n in range(0, len(pixels), 6)])
+    np.testing.assert_allclose(many, few, atol=1e-6)
+
+
 def test_every_load_makes_the_same_vectors(
     eight_bits: Embedder, backbone_weights: Path, pictures: list[Image.Image]
 ) -> None:
@@ -96,6 +105,8 @@ def test_clip_reads_texts_as_before(
     )
     ours, theirs = (model.embed(_pixels(model, pictures)) for model in (quick, clip))
     assert (ours * theirs).sum(axis=1).min() > 0.95
+    many = quick.embed(np.concatenate([_pixels(quick, pictures)] * 4))
+    np.testing.assert_allclose(many, np.concatenate([ours] * 4), atol=1e-6)
 
 
 def test_nothing_is_reported_to_the_makers_of_the_libraries(

@@ -1,0 +1,99 @@
+"""Self-attention written out, for a compiler to see which of its steps can become one.
+
+`torch.nn.MultiheadAttention` projects queries, keys and values together and then turns the result
+over several times. OpenVINO keeps each turn as a copy of the activations, and does not recognise
+what follows as one attention that it could run in 8 bits. Written as three projections and a
+reshaping of each it does both away (Vaswani et al., Attention Is All You Need, NeurIPS 2017,
+section 3.2.2, for what is computed: the same numbers but for rounding).
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch.nn import Linear, Module, ModuleList, MultiheadAttention
+from torch.nn.functional import scaled_dot_product_attention
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class WrittenOut(Module):
+    """What a `MultiheadAttention` in evaluation mode does with one input and no mask.
+
+    It asks the module that it stands for about anything else: other keys, a mask, weights.
+    """
+
+    def __init__(self, attention: MultiheadAttention) -> None:
+        super().__init__()
+        self._whole = attention
+        weights = cast("torch.Tensor", attention.in_proj_weight).chunk(3)
+        biases = attention.in_proj_bias.chunk(3)
+        self._projections = ModuleList(
+            _linear(weight, bias) for weight, bias in zip(weights, biases, strict=True)
+        )
+
+    def forward(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        **options: Any,  # noqa: ANN401  # the other module's own
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Map `[n, length, width]` to the same, as `MultiheadAttention` does."""
+        asked = {"need_weights": True, **options}
+        if key is not query or value is not query or any(map(_is_given, asked.values())):
+            mixed, weights = self._whole(query, key, value, **options)
+            return mixed, weights
+        count, length, width = query.shape
+        heads = self._whole.num_heads
+        parts = [
+            projection(query).reshape(count, length, heads, width // heads).transpose(1, 2)
+            for projection in self._projections
+        ]
+        mixed = scaled_dot_product_attention(*parts).transpose(1, 2)
+        return self._whole.out_proj(mixed.reshape(count, length, width)), None
+
+
+@contextmanager
+def attention_written_out(network: Module) -> Iterator[None]:
+    """Put `WrittenOut` in place of every `MultiheadAttention` it can stand for, and take it back.
+
+    Those without biases, with other widths of keys or values, or with batches second, stay.
+    """
+    places = [
+        (parent, name, part)
+        for parent in network.modules()
+        for name, part in parent.named_children()
+        if isinstance(part, MultiheadAttention) and _is_plain(part)
+    ]
+    try:
+        for parent, name, part in places:
+            setattr(parent, name, WrittenOut(part).eval())
+        yield
+    finally:
+        for parent, name, part in places:
+            setattr(parent, name, part)
+
+
+def _is_plain(attention: MultiheadAttention) -> bool:
+    return (
+        attention.batch_first
+        and attention.in_proj_weight is not None
+        and attention.in_proj_bias is not None
+        and attention.bias_k is None
+        and not attention.add_zero_attn
+    )
+
+
+def _is_given(option: object) -> bool:
+    return option is not None and option is not False
+
+
+def _linear(weight: torch.Tensor, bias: torch.Tensor) -> Linear:
+    made = Linear(weight.shape[1], weight.shape[0], device="meta", dtype=weight.dtype)
+    made.weight = torch.nn.Parameter(weight, requires_grad=False)
+    made.bias = torch.nn.Parameter(bias, requires_grad=False)
+    return made
