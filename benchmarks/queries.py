@@ -1,12 +1,13 @@
 """What a search costs beside the model's forward pass, for one client and for many at once.
 
 The service answers over loopback from the sample catalogue and 100,000 vectors drawn around those
-of its photos. Clients ask, read the answer, and ask again. The references are the forward pass
-alone in a process of its own, right before the clients ask and right after: of one picture for the
-time of a lone client, of the batch size that does most pictures a second for the rate of many.
-Passes seconds apart differ on a restless machine, so what a lone client's search takes outside the
-very pass that it waited for is told by the service's own clocks, too. Clients, service and nothing
-else share the machine's cores.
+of its photos; where weights are random, and all their vectors alike, around real embeddings if
+there are any (`--embeddings`). Clients ask, read the answer, and ask again. The references are the
+forward pass alone in a process of its own, right before the clients ask and right after: of one
+picture for the time of a lone client, of the batch size that does most pictures a second for the
+rate of many. Passes seconds apart differ on a restless machine, so what a lone client's search
+takes outside the very pass that it waited for is told by the service's own clocks, too. Clients,
+service and nothing else share the machine's cores.
 """
 
 from __future__ import annotations
@@ -48,14 +49,20 @@ def measure(options: Options) -> Table:
     clients = (1, 16) if options.quick else (1, 4, 16, 64)
     seconds = 3.0 if options.quick else 12.0
     clip = random_clip(options.folder)
-    for spec, weights in (("classic", None), ("open_clip:ViT-B-32", clip)):
-        settings = Settings.load(model=spec, model_weights=weights)
+    models = (
+        ("classic", None, "auto"),
+        ("open_clip:ViT-B-32", clip, "auto"),
+        ("open_clip:ViT-B-32", clip, "int8"),
+    )
+    for spec, weights, precision in models:
+        settings = Settings.load(model=spec, model_weights=weights, precision=precision)
         passes = ForwardPasses(settings)
-        environment = {"LOOKALIKE_MODEL": spec}
+        environment = {"LOOKALIKE_MODEL": spec, "LOOKALIKE_PRECISION": precision}
         if weights is not None:
             environment["LOOKALIKE_MODEL_WEIGHTS"] = str(weights)
         items = 5_000 if options.quick else _ITEMS
-        with served(partial(_enlarged, items=items), **environment) as (url, _):
+        around = None if weights is None else options.embeddings
+        with served(partial(_enlarged, items=items, around=around), **environment) as (url, _):
             for number in clients:
                 asyncio.run(ask(Client(url), number, _WARM_UP_S))
                 before, clocks = passes.measure(), _forward_clocks(url)
@@ -64,25 +71,29 @@ def measure(options: Options) -> Table:
                 beside = np.mean([before, passes.measure()], axis=0)
                 rate = len(taken) / elapsed
                 alone = dict(zip(_BATCHES, beside, strict=True))
-                table.figures.append(_figure(spec, number, taken, rate, alone, float(outside)))
+                what = spec if precision == "auto" else f"{spec} in {precision}"
+                table.figures.append(_figure(what, number, taken, rate, alone, float(outside)))
     return table
 
 
-def _enlarged(store: Path, items: int) -> None:
+def _enlarged(store: Path, items: int, around: Path | None) -> None:
     """Do `_enlarge` in a process of its own: threads left behind here would slow the passes."""
     with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
-        elsewhere.submit(_enlarge, store, items).result()
+        elsewhere.submit(_enlarge, store, items, around).result()
 
 
-def _enlarge(store: Path, items: int) -> None:
-    """Add items that lie among those of the store."""
+def _enlarge(store: Path, items: int, around: Path | None) -> None:
+    """Add items that lie among real embeddings or, without them, among those of the store."""
     catalog = Catalog(store)
     try:
         snapshot = read_snapshot(catalog)
         assert snapshot.space is not None  # noqa: S101  # something was ingested
         assert snapshot.vectors is not None  # noqa: S101
-        rows = snapshot.vectors.read(snapshot.entries.vector_ids).astype(np.float32)
-        source = VectorSource.around_rows(rows)
+        if around is not None:
+            source = VectorSource.around(around)
+        else:
+            rows = snapshot.vectors.read(snapshot.entries.vector_ids).astype(np.float32)
+            source = VectorSource.around_rows(rows)
         fill(catalog, snapshot.space, source, items, Settings().exact_index_items)
     finally:
         catalog.close()
@@ -140,7 +151,7 @@ def _mean_since(before: tuple[float, float], after: tuple[float, float]) -> floa
 
 
 def _figure(  # all that one line tells
-    spec: str,
+    what: str,
     clients: int,
     taken: list[float],
     rate: float,
@@ -152,7 +163,7 @@ def _figure(  # all that one line tells
     if clients == 1:
         alone = passes[1] * 1000
         return Figure(
-            f"{spec}, 1 client",
+            f"{what}, 1 client",
             value,
             f"forward pass {alone:.1f} ms; {p50 - alone:.1f} ms beside it, "
             f"{1000 * outside:.1f} ms outside its own (mean)",
@@ -162,7 +173,7 @@ def _figure(  # all that one line tells
         )
     best = max(size / taken_s for size, taken_s in passes.items())
     return Figure(
-        f"{spec}, {clients} clients",
+        f"{what}, {clients} clients",
         value,
         f"forward passes of the best batch {best:.1f}/s",
         rate / best,

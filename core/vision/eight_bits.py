@@ -84,7 +84,7 @@ def quantised(
                 model_type=kind,
                 ignored_scope=nncf.IgnoredScope(names=_left_exact(graph) if kind is None else []),
             )
-            compiled = _Compiled(openvino, _from_pixels(openvino, graph, preprocessing))
+            compiled = _Compiled(openvino, _from_pixels(openvino, graph, preprocessing), size)
     except Exception as error:  # whatever either library raises, in a typed error
         raise SettingsError(
             f"LOOKALIKE_PRECISION=int8: this model cannot be put into 8 bits ({error}); use auto."
@@ -116,32 +116,28 @@ def _left_exact(graph: Any) -> list[str]:  # noqa: ANN401  # the library carries
 
 
 class _Compiled:
-    """A network compiled once for few pictures and, when first needed, once for many.
+    """A network compiled once for few pictures and once for many.
 
     Few are worked on by all cores together. Of many each core takes a share at a time, so that
     none waits for the others after every layer. Both give the same numbers.
     """
 
-    def __init__(self, openvino: Any, graph: Any) -> None:  # noqa: ANN401  # carry no types
-        self._openvino = openvino
-        self._graph = graph
-        self._core = openvino.Core()
-        self._few = self._core.compile_model(graph, "CPU", {"NUM_STREAMS": 1})
-        self._many: Any = None
+    def __init__(self, openvino: Any, graph: Any, size: int) -> None:  # noqa: ANN401  # no types
+        core = openvino.Core()
+        self._few = core.compile_model(graph, "CPU", {"NUM_STREAMS": 1})
+        many = core.compile_model(graph, "CPU", {"NUM_STREAMS": _STREAMS})
+        self._many = openvino.AsyncInferQueue(many, _STREAMS)
         self._lock = Lock()  # each holds the buffers of one call
+        # What is left to prepare is prepared with the first pictures, which nobody waits for yet.
+        self(torch.zeros((2 * _SHARE, size, size, 3), dtype=torch.uint8))
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         pixels = batch.numpy()
         with self._lock:
-            if len(pixels) < 2 * _SHARE or _STREAMS == 1:
-                return torch.from_numpy(self._few(pixels)[0])
-            return torch.from_numpy(self._in_shares(pixels))
+            given = self._few(pixels)[0] if len(pixels) < 2 * _SHARE else self._in_shares(pixels)
+            return torch.from_numpy(given)
 
     def _in_shares(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        if self._many is None:
-            compiled = self._core.compile_model(self._graph, "CPU", {"NUM_STREAMS": _STREAMS})
-            self._many = self._openvino.AsyncInferQueue(compiled, _STREAMS)
-            self._graph = None
         shares: dict[int, NDArray[np.float32]] = {}
         self._many.set_callback(
             lambda request, start: shares.update({start: request.get_output_tensor(0).data.copy()})
