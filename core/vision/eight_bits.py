@@ -1,4 +1,4 @@
-"""A network in 8 bits, run by OpenVINO: two to three times as fast on many processors.
+"""A network in 8 bits, run by OpenVINO: about three times as fast where bf16 is not native.
 
 Weights and activations become 8-bit integers (Jacob et al., Quantization and Training of Neural
 Networks for Efficient Integer-Arithmetic-Only Inference, CVPR 2018). What each activation ranges
