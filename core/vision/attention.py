@@ -1,10 +1,10 @@
 """Self-attention written out, for a compiler to see which of its steps can become one.
 
 `torch.nn.MultiheadAttention` projects queries, keys and values together and then turns the result
-over several times. OpenVINO keeps each turn as a copy of the activations, and does not recognise
-what follows as one attention that it could run in 8 bits. Written as three projections and a
-reshaping of each it does both away (Vaswani et al., Attention Is All You Need, NeurIPS 2017,
-section 3.2.2, for what is computed: the same numbers but for rounding).
+over several times. OpenVINO makes each turn, and the rounding of its result to 8 bits, a step of
+its own that copies the activations. Written as three projections and a reshaping of each, nearly
+all of that becomes part of the steps beside it. What is computed is the same but for rounding
+(Vaswani et al., Attention Is All You Need, NeurIPS 2017, section 3.2.2).
 """
 
 from __future__ import annotations
