@@ -9,7 +9,6 @@ import argparse
 import json
 import sys
 import tempfile
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, cast
@@ -18,8 +17,6 @@ from benchmarks.figures import Options
 from benchmarks.machine import describe_machine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from benchmarks.figures import Table
 
 NAMES: Final = (
@@ -49,7 +46,6 @@ _DOCUMENTS: Final = {
     "models": "models.md",
 }  # where a table stands; else performance.md
 _LOSS: Final = 0.2  # of a ratio, from there on the check fails
-_MORE_TRIES: Final = 2  # before a loss counts
 
 
 class _Benchmark(Protocol):
@@ -84,7 +80,7 @@ def main() -> None:
     )
     tables = {}
     for name in given.names or NAMES:
-        table = _measure(name, options)
+        table = cast("_Benchmark", import_module(f"benchmarks.{name}")).measure(options)
         if table is not None:
             table.command = _command(name, given)
             print(table.text(), flush=True)
@@ -95,11 +91,7 @@ def main() -> None:
     if given.commit:
         _commit(tables)
     if given.check:
-        sys.exit(_check(tables, partial(_measure, options=options)))
-
-
-def _measure(name: str, options: Options) -> Table | None:
-    return cast("_Benchmark", import_module(f"benchmarks.{name}")).measure(options)
+        sys.exit(_check(tables))
 
 
 def _command(name: str, given: argparse.Namespace) -> str:
@@ -133,32 +125,19 @@ def _commit(tables: dict[str, Table]) -> None:
     _COMMITTED.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
 
 
-def _check(tables: dict[str, Table], measure: Callable[[str], Table | None]) -> int:
-    """Tell what is lost; what a restless machine alone has slowed is not, when measured again."""
-    lost = {name: _losses(name, table) for name, table in tables.items()}
-    for name in [name for name, losses in lost.items() if losses]:
-        for _ in range(_MORE_TRIES):
-            again = measure(name) if lost[name] else None
-            if again is not None:
-                still = _losses(name, again)
-                lost[name] = {what: still[what] for what in lost[name] if what in still}
-    for name, losses in lost.items():
-        for what, words in losses.items():
-            print(f"{name}: {what}: {words}")
-    return int(any(lost.values()))
-
-
-def _losses(name: str, table: Table) -> dict[str, str]:
-    """What is worse than the ratio that was kept, and by how much."""
-    known = json.loads(_COMMITTED.read_text()).get(name, {})
-    found: dict[str, str] = {}
-    for what, ratio in table.ratios().items():
-        before = known.get(what)
-        if before is None:
-            found[what] = f"nothing was kept to compare {ratio:.2f} with"
-        elif ratio < (1 - _LOSS) * before:
-            found[what] = f"{ratio:.2f}, was {before:.2f}"
-    return found
+def _check(tables: dict[str, Table]) -> int:
+    known = json.loads(_COMMITTED.read_text())
+    lost = 0
+    for name, table in tables.items():
+        for what, ratio in table.ratios().items():
+            before = known.get(name, {}).get(what)
+            if before is None:
+                print(f"{name}: {what}: nothing was kept to compare {ratio:.2f} with")
+                lost += 1
+            elif ratio < (1 - _LOSS) * before:
+                print(f"{name}: {what}: {ratio:.2f}, was {before:.2f}")
+                lost += 1
+    return min(lost, 1)
 
 
 if __name__ == "__main__":
