@@ -225,7 +225,10 @@ class Settings(BaseSettings):
         "", description="Cron expression of runs that hash every file; empty: none."
     )
     decode_workers: int = Field(
-        0, ge=0, le=256, description="Processes that decode photos; 0: one per core."
+        0,
+        ge=0,
+        le=256,
+        description="Processes that decode photos; 0: one per core, in a service four at most.",
     )
     decode_timeout_s: float = Field(
         30.0, gt=0, description="Longest time one photo may take to decode, in seconds."

@@ -20,12 +20,12 @@ import time
 from collections import deque
 from concurrent.futures import TimeoutError as DecodeTimeout
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
 from core.errors import DecoderCrashedError, DecodeTimeoutError
+from core.memory import bound_memory
 from core.vision.models import find_family
 from core.vision.video import promises_video
 from ingest.reading import Failure, ReadFile, hash_file, prepare_file
@@ -199,11 +199,7 @@ def _confine(memory_mb: int, ingester: int) -> None:
     """Bound a worker and tie its life to the ingester's."""
     if sys.platform == "linux":
         threading.Thread(target=_end_with, args=(ingester,), daemon=True).start()
-    with contextlib.suppress(ValueError, OSError):
-        # What the process maps before its first photo differs from machine to machine.
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        size = pages * resource.getpagesize() + memory_mb * 1_000_000
-        resource.setrlimit(resource.RLIMIT_AS, (size, size))
+    bound_memory(memory_mb)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Ctrl-C reaches the whole process group; the parent decides when a worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

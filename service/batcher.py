@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
-from core.errors import LookalikeError, ModelError, UnusableVectorError
+from core.errors import ModelError, UnusableVectorError
+from service.errors import as_ours
 from service.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ class Batcher:
         except Exception as error:
             if len(batch) == 1:
                 log.exception("The model failed on a picture or text.")
-                batch[0].result.set_exception(_as_ours(error))
+                batch[0].result.set_exception(as_ours(error))
                 return
             # One picture, or the size of the batch, may be at fault: the others need not suffer.
             for job in batch:
@@ -226,9 +227,3 @@ def _read(jobs: list[_TextJob]) -> None:
     ends = np.cumsum([len(job.texts) for job in jobs])
     for job, rows in zip(jobs, np.split(vectors, ends[:-1]), strict=True):
         job.result.set_result(rows)
-
-
-def _as_ours(error: Exception) -> LookalikeError:
-    if isinstance(error, LookalikeError):
-        return error
-    return ModelError(f"The model failed on this picture: {type(error).__name__}.")

@@ -162,6 +162,7 @@ class Collaborators:
             yield
         finally:
             await self.fetcher.close()
+            await self.looker.close()
             await anyio.to_thread.run_sync(self._stop)
 
     def load(self) -> None:

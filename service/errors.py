@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.errors import LookalikeError
+from core.errors import LookalikeError, ModelError
 from core.records import RunState
 
 if TYPE_CHECKING:
@@ -164,3 +164,10 @@ class FetchTooLargeError(FetchError):
     """The URL holds more bytes than are allowed."""
 
     code = "fetch_too_large"
+
+
+def as_ours(error: Exception) -> LookalikeError:
+    """What a model raised, as an error that a client may be told."""
+    if isinstance(error, LookalikeError):
+        return error
+    return ModelError(f"The model failed on this picture: {type(error).__name__}.")

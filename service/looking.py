@@ -6,7 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.vision.decode import DecodeLimits, decode_image
+from core.vision.decode import DecodeLimits
+from service.look_processes import LookProcesses
+from service.preparing import prepare_upload
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -32,15 +34,18 @@ class Look:
 
 
 class Looker:
-    """Looks at uploads with the model of the search."""
+    """Looks at uploads with the model of the search, a light one in processes of their own."""
 
     def __init__(
         self, settings: Settings, batcher: Batcher, workers: Executor, metrics: Metrics
     ) -> None:
+        self._settings = settings
         self._limits = DecodeLimits.for_uploads(settings)
         self._batcher = batcher
         self._workers = workers
         self._metrics = metrics
+        self._under_way = 0  # looks in this process
+        self.processes: LookProcesses | None = None  # of a light model, once it is asked much
 
     async def look(
         self,
@@ -57,6 +62,50 @@ class Looker:
             ImageError: the upload cannot be used.
             ModelError: the model failed on it.
         """
+        if embedder.light and not keep_image:
+            processes = await self._processes_for(embedder)
+            if processes is not None:
+                return Look(None, await processes.look(upload, crop), [])
+        self._under_way += 1
+        try:
+            return await self._look_here(embedder, upload, crop, classes, keep_image=keep_image)
+        finally:
+            self._under_way -= 1
+
+    @property
+    def waiting(self) -> int:
+        """How many pictures wait for the model, or for a process that runs it."""
+        return self._batcher.waiting + (self.processes.waiting if self.processes else 0)
+
+    async def close(self) -> None:
+        """End the processes of a light model."""
+        processes, self.processes = self.processes, None
+        if processes is not None:
+            await processes.close()
+
+    async def _processes_for(self, embedder: Embedder) -> LookProcesses | None:
+        """The processes of a light model, which start with its second picture at once."""
+        held = self.processes
+        if held is not None and held.fingerprint != embedder.fingerprint:
+            if held.busy:
+                return None
+            await self.close()
+        if self.processes is None and self._under_way:
+            self.processes = LookProcesses(self._settings, embedder, self._metrics)
+        if self.processes is None or self.processes.pids:
+            return self.processes
+        self.processes.start()
+        return None
+
+    async def _look_here(
+        self,
+        embedder: Embedder,
+        upload: bytes,
+        crop: Crop | None,
+        classes: int,
+        *,
+        keep_image: bool,
+    ) -> Look:
         loop = asyncio.get_running_loop()
         image, pixels = await loop.run_in_executor(
             self._workers, self._prepared, embedder, upload, crop
@@ -70,9 +119,4 @@ class Looker:
         self, embedder: Embedder, upload: bytes, crop: Crop | None
     ) -> tuple[Image.Image, NDArray[np.uint8]]:
         with self._metrics.stage("decode"):
-            detail = embedder.preprocessing.detail
-            if crop is None:
-                image = decode_image(upload, self._limits, detail)
-            else:
-                image = crop.cut(decode_image(upload, self._limits, crop.detail_of_whole(detail)))
-            return image, embedder.prepare(image)
+            return prepare_upload(embedder, upload, self._limits, crop)

@@ -33,6 +33,7 @@ STATUSES: Final[Mapping[type[domain.LookalikeError], int]] = {
     domain.ImageError: 415,
     domain.ImageTooLargeError: 413,
     domain.DecodeTimeoutError: 422,
+    domain.DecoderCrashedError: 422,
     domain.UnusableVectorError: 422,
     domain.StoreError: 503,
     domain.SourceError: 503,

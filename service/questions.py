@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from service.errors import MalformedFilterError
 
@@ -100,3 +100,7 @@ class Crop:
         right = max(math.ceil(self.right * width), left + 1)
         bottom = max(math.ceil(self.bottom * height), top + 1)
         return image.crop((left, top, right, bottom))
+
+
+WHOLE: Final = Crop(0.0, 0.0, 1.0, 1.0)
+"""All of a picture."""

@@ -49,7 +49,7 @@ class StoreCollector(Collector):
         view, problems = parts.keeper.view, parts.keeper.problems
         damage = parts.keeper.warnings
         yield _gauge("ready", "Whether searches are answered right.", view is not None, problems)
-        yield _gauge("queue_depth", "Jobs that wait for the model.", parts.batcher.waiting)
+        yield _gauge("queue_depth", "Jobs that wait for the model.", parts.looker.waiting)
         yield _gauge(
             "store_problems", "Damaged files of the store.", len({*problems, *damage} - {None})
         )

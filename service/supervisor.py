@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 INGEST_DAEMON: Final = (sys.executable, "-m", "ingest", "daemon")
 
-_SECRETS: Final = ("LOOKALIKE_API_KEYS", "LOOKALIKE_CLIENT_KEY", "LOOKALIKE_SESSION_SECRET")
+SECRETS: Final = ("LOOKALIKE_API_KEYS", "LOOKALIKE_CLIENT_KEY", "LOOKALIKE_SESSION_SECRET")
 """What the child has no use for: it decodes pictures of strangers."""
 
 _FIRST_DELAY_S: Final = 1.0
@@ -98,6 +98,6 @@ class Supervisor:
                 (*leash, *self._command),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
-                env={name: value for name, value in os.environ.items() if name not in _SECRETS},
+                env={name: value for name, value in os.environ.items() if name not in SECRETS},
             )
             return self._child

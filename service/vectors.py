@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from core.vision.decode import decode_image
+from service.preparing import prepare_upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -107,8 +107,9 @@ class PictureVectors:
             return PreparedPicture(md5, stored, None)
         embedder = self.model.embedder
         if image is None:
-            image = decode_image(upload, self._limits, embedder.preprocessing.detail)
-        pixels = embedder.prepare(image)
+            _, pixels = prepare_upload(embedder, upload, self._limits)
+        else:
+            pixels = embedder.prepare(image)
         # By pixels: the same picture in another file format must not differ by the rounding of
         # another batch.
         return PreparedPicture(hashlib.md5(pixels.tobytes()).digest(), None, pixels)

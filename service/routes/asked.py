@@ -17,6 +17,8 @@ PICTURE_PROBLEMS: Mapping[str, int] = {
     "damaged_image": 415,
     "image_too_large": 413,
     "upload_too_large": 413,
+    "decode_timeout": 422,
+    "decoder_crashed": 422,
     "unusable_vector": 422,
     "model_error": 503,
     "out_of_device_memory": 503,

@@ -158,7 +158,7 @@ def _queries(parts: Collaborators) -> QueriesAnswer:
         per_minute=round(60 * pace.count / pace.window_s, 1),
         p50_ms=None if pace.p50_s is None else round(1000 * pace.p50_s, 1),
         p95_ms=None if pace.p95_s is None else round(1000 * pace.p95_s, 1),
-        waiting=parts.batcher.waiting,
+        waiting=parts.looker.waiting,
     )
 
 
