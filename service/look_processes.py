@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 _ENOUGH: Final = 4  # more looks than these give one service does not answer in the same time
 _START_S: Final = 60.0  # for a process to begin
-_AGAIN_S: Final = 30.0  # after which one that could not be started is tried again
+_AGAIN_S: Final = 5.0  # after which one that could not be started is tried again
 
 _KINDS: Final[list[type[ImageError]]] = [ImageError, *ImageError.__subclasses__()]
 _IMAGE_ERRORS: Final = {kind.code: kind for kind in _KINDS}
