@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from core.errors import UnusableVectorError
 from core.vision.decode import DecodeLimits
 from service.look_processes import LookProcesses
 from service.preparing import prepare_upload
@@ -13,7 +17,6 @@ from service.preparing import prepare_upload
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
 
@@ -107,6 +110,11 @@ class Looker:
         keep_image: bool,
     ) -> Look:
         loop = asyncio.get_running_loop()
+        if embedder.light:  # and needs no other thread, which would have to be woken
+            image, vector = await loop.run_in_executor(
+                self._workers, self._looked, embedder, upload, crop, time.perf_counter()
+            )
+            return Look(image if keep_image else None, vector, [])
         image, pixels = await loop.run_in_executor(
             self._workers, self._prepared, embedder, upload, crop
         )
@@ -120,3 +128,15 @@ class Looker:
     ) -> tuple[Image.Image, NDArray[np.uint8]]:
         with self._metrics.stage("decode"):
             return prepare_upload(embedder, upload, self._limits, crop)
+
+    def _looked(
+        self, embedder: Embedder, upload: bytes, crop: Crop | None, queued_at: float
+    ) -> tuple[Image.Image, NDArray[np.float32]]:
+        self._metrics.stage_seconds.labels("queue").observe(time.perf_counter() - queued_at)
+        image, pixels = self._prepared(embedder, upload, crop)
+        with self._metrics.stage("forward"):
+            vector = embedder.embed(pixels[None])[0]
+        self._metrics.batch_pictures.observe(1)
+        if not np.isfinite(vector).all():
+            raise UnusableVectorError
+        return image, vector
