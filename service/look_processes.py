@@ -83,8 +83,8 @@ class LookProcesses:
 
     @property
     def busy(self) -> bool:
-        """Whether a picture is being looked at."""
-        return bool(self._exchanges)
+        """Whether a picture is being looked at, or waits."""
+        return bool(self._exchanges or self.waiting)
 
     def start(self) -> None:
         """Begin to start one more, if there may be more and none is starting already."""
@@ -120,9 +120,14 @@ class LookProcesses:
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.wait([self._starting])
-        await asyncio.gather(*(worker.end() for worker in tuple(self._all)))
+        ended, self._all, self._idle = self._all, set(), []
+        await asyncio.gather(*(worker.end() for worker in ended))
+        await self._tell()
 
     async def _take(self) -> _Worker:
+        for worker in [worker for worker in self._idle if worker.gone]:
+            self._idle.remove(worker)  # no picture's fault
+            await self._lose(worker, "is gone")
         if not self._idle:
             self.start()
         self.waiting += 1
@@ -179,12 +184,17 @@ class LookProcesses:
             self._idle.append(worker)
         finally:
             self._starting = None
-            async with self._changed:
-                self._changed.notify_all()
+            await self._tell()
+
+    async def _tell(self) -> None:
+        """Have those that wait look again."""
+        async with self._changed:
+            self._changed.notify_all()
 
     async def _free(self, worker: _Worker) -> None:
         async with self._changed:
-            self._idle.append(worker)
+            if worker in self._all:
+                self._idle.append(worker)
             self._changed.notify()
 
     async def _lose(self, worker: _Worker, why: str) -> None:
@@ -192,6 +202,7 @@ class LookProcesses:
         self._all.discard(worker)
         self.start()
         await worker.end()
+        await self._tell()
 
 
 class _LostError(Exception):
@@ -247,9 +258,11 @@ class _Worker:
     def pid(self) -> int:
         return self.process.pid
 
+    @property
+    def gone(self) -> bool:
+        return self.answers.at_eof() or self.questions.is_closing()
+
     async def ask(self, upload: bytes, crop: Crop) -> _Answer:
-        if self.questions.is_closing():
-            raise EOFError  # it died while it had nothing to do
         edges = (crop.left, crop.top, crop.right, crop.bottom)
         self.questions.write(QUESTION.pack(*edges, len(upload)))
         self.questions.write(upload)

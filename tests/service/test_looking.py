@@ -21,6 +21,7 @@ from core.errors import (
     DecodeTimeoutError,
     ImageError,
     ImageTooLargeError,
+    ModelError,
 )
 from core.settings import Settings
 from core.vision.augmentation import FLIP_SUFFIX
@@ -62,7 +63,7 @@ def classic() -> Embedder:
 
 
 def settings(**changed: Any) -> Settings:
-    return Settings.load(model="classic", decode_workers=2, **changed)
+    return Settings.load(**{"model": "classic", "decode_workers": 2, **changed})
 
 
 @asynccontextmanager
@@ -206,6 +207,40 @@ def test_a_picture_whose_process_is_killed_goes_to_another(classic: Embedder, dr
             vector = await look
             assert pid not in held.pids
             assert np.array_equal(vector, await held.look(draw(1), None))
+
+    asyncio.run(ask())
+
+
+def test_processes_killed_while_idle_are_no_pictures_fault(classic: Embedder, draw: Draw) -> None:
+    async def ask() -> None:
+        async with processes(classic) as held:
+            await asyncio.gather(*(held.look(draw(1), None) for _ in range(8)))
+            await until(lambda: len(held.pids) == 2)
+            old = [psutil.Process(pid) for pid in held.pids]
+            for process in old:
+                process.kill()
+            await until(lambda: not alive(old))
+            vectors = await asyncio.gather(*(held.look(draw(1), None) for _ in range(8)))
+            assert len(vectors) == 8
+            assert not {process.pid for process in old} & set(held.pids)
+
+    asyncio.run(ask())
+
+
+def test_those_that_wait_are_told_when_no_process_will_come(
+    classic: Embedder, draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask() -> None:
+        async with processes(classic, decode_workers=1) as held:
+            (pid,) = held.pids
+            os.kill(pid, signal.SIGSTOP)
+            looks = [asyncio.create_task(held.look(draw(1), None)) for _ in range(4)]
+            await until(lambda: held.waiting == 3)
+            monkeypatch.setattr(held, "_command", ("/nowhere/python",))
+            os.kill(pid, signal.SIGKILL)
+            async with asyncio.timeout(10):
+                outcomes = await asyncio.gather(*looks, return_exceptions=True)
+            assert {type(one) for one in outcomes} == {ModelError}
 
     asyncio.run(ask())
 
