@@ -36,8 +36,10 @@ Image.MAX_IMAGE_PIXELS = None
 # Pillow warns of odd metadata, which no reader of a log could do anything about.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
-"""The Pillow decoders that may see untrusted bytes."""
+_COMMON: Final = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")
+
+FORMATS: Final = (*_COMMON, "HEIF")
+"""The Pillow decoders that may see untrusted bytes; the last has to be taught first."""
 
 IMAGE_SUFFIXES: Final = frozenset(
     (
@@ -134,10 +136,12 @@ def decode_image(data: bytes, limits: DecodeLimits, detail: int | None = None) -
 
 
 def _open(data: bytes) -> Image.Image:
-    if media_type(data[:MAGIC_BYTES]) == "image/heic":
+    is_heic = media_type(data[:MAGIC_BYTES]) == "image/heic"
+    if is_heic:
         _know_heif()
     try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        # Asked for a format that it has not been taught, Pillow breaks on what no decoder reads.
+        return Image.open(io.BytesIO(data), formats=FORMATS if is_heic else _COMMON)
     except UnidentifiedImageError as error:
         raise NotAnImageError(
             "The content starts like a picture but no decoder can read it."
