@@ -143,7 +143,7 @@ def _open(data: bytes) -> Image.Image:
         # Asked for a format that it has not been taught, Pillow breaks on what no decoder reads.
         return Image.open(io.BytesIO(data), formats=FORMATS if is_heic else _COMMON)
     except UnidentifiedImageError as error:
-        raise NotAnImageError(
+        raise TruncatedImageError(
             "The content starts like a picture but no decoder can read it."
         ) from error
     except MemoryError as error:
