@@ -59,7 +59,7 @@ class LookProcesses:
     def __init__(self, settings: Settings, embedder: Embedder, metrics: Metrics) -> None:
         self.fingerprint = embedder.fingerprint
         self.waiting = 0  # pictures that no process has yet
-        self.most = settings.decode_workers or min(_ENOUGH, os.cpu_count() or 1)
+        self._most = settings.decode_workers or min(_ENOUGH, os.cpu_count() or 1)
         limits = DecodeLimits.for_uploads(settings)
         self._memory_mb = settings.decode_memory_mb
         numbers = (limits.max_pixels, limits.max_bytes, self._memory_mb)
@@ -68,7 +68,7 @@ class LookProcesses:
             *(embedder.spec, *map(str, numbers)),
         )
         self._timeout_s = settings.decode_timeout_s
-        self.metrics = metrics
+        self._metrics = metrics
         self._all: set[_Worker] = set()
         self._idle: list[_Worker] = []
         self._changed = asyncio.Condition()  # `_idle` or `_starting`
@@ -88,7 +88,7 @@ class LookProcesses:
 
     def start(self) -> None:
         """Begin to start one more, if there may be more and none is starting already."""
-        there_is_room = len(self._all) < self.most and time.monotonic() >= self._not_before
+        there_is_room = len(self._all) < self._most and time.monotonic() >= self._not_before
         if self._starting is None and there_is_room:
             self._starting = asyncio.create_task(self._start())
 
@@ -132,7 +132,7 @@ class LookProcesses:
             self.start()
         self.waiting += 1
         try:
-            with self.metrics.stage("queue"):
+            with self._metrics.stage("queue"):
                 async with self._changed:
                     await self._changed.wait_for(self._settled)
                     if self._idle:
@@ -161,10 +161,10 @@ class LookProcesses:
             await self._lose(worker, "is gone")
             raise _LostError from error
         await self._free(worker)
-        self.metrics.stage_seconds.labels("decode").observe(answer.decode_s)
+        self._metrics.stage_seconds.labels("decode").observe(answer.decode_s)
         if answer.pass_s:
-            self.metrics.stage_seconds.labels("forward").observe(answer.pass_s)
-            self.metrics.batch_pictures.observe(1)
+            self._metrics.stage_seconds.labels("forward").observe(answer.pass_s)
+            self._metrics.batch_pictures.observe(1)
         return answer.vector()
 
     def _over(self, exchange: asyncio.Task[NDArray[np.float32]]) -> None:
@@ -175,7 +175,7 @@ class LookProcesses:
     async def _start(self) -> None:
         try:
             async with asyncio.timeout(_START_S):
-                worker = await _Worker.start(self._command)
+                worker = await _Worker.start(self._command, self.fingerprint)
         except (OSError, EOFError, TimeoutError) as error:
             self._not_before = time.monotonic() + _AGAIN_S
             log.warning("A process to look at pictures cannot be started: %r", error)
@@ -240,15 +240,20 @@ class _Worker:
     answers: asyncio.StreamReader
 
     @classmethod
-    async def start(cls, command: tuple[str, ...]) -> Self:
-        """Start a process and wait until its model is loaded."""
+    async def start(cls, command: tuple[str, ...], fingerprint: str) -> Self:
+        """Start a process and wait until its model is loaded.
+
+        Raises:
+            OSError: it cannot be started, or has another model than that of the fingerprint.
+            EOFError: it ended at once.
+        """
         known = {name: value for name, value in os.environ.items() if name not in SECRETS}
         process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, env=known)
         assert process.stdin is not None  # noqa: S101  # both are pipes
         assert process.stdout is not None  # noqa: S101
         worker = cls(process, process.stdin, process.stdout)
         try:
-            await worker._answer()
+            await worker._meet(fingerprint)
         except BaseException:
             await worker.end()
             raise
@@ -273,6 +278,12 @@ class _Worker:
         if self.process.returncode is None:
             self.process.kill()
         await self.process.wait()
+
+    async def _meet(self, fingerprint: str) -> None:
+        told = (await self._answer()).body.decode()
+        if told != fingerprint:
+            # A service outlives an update of its files; vectors of two versions never mix.
+            raise OSError(f"its model is another one, {told}: restart the service")
 
     async def _answer(self) -> _Answer:
         head = await self.answers.readexactly(ANSWER.size)

@@ -42,8 +42,9 @@ ANSWER: Final = struct.Struct("<?ddQ")
 
 def main(spec: str, max_pixels: int, max_bytes: int, memory_mb: int) -> None:
     """Answer until the input ends."""
-    # Ctrl-C reaches the whole process group; the service decides when this ends.
+    # Both may reach all processes of a service that then answers what it has begun, with this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     questions, answers = os.fdopen(0, "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
     limits = DecodeLimits(max_pixels, max_bytes, "LOOKALIKE_MAX_UPLOAD_MB")

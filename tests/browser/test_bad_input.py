@@ -65,7 +65,7 @@ def test_a_heic_photo_is_searched_with_and_shown(site: Server, visit: Open) -> N
     page = visit(site).go("/")
     bring(page, "drop", "IMG_0001.HEIC", buffer.getvalue(), "image/heic")
     expect(page.locator(".match h3").first).to_have_text("Court low, canvas")
-    expect(page.locator("#preview")).not_to_have_js_property("naturalWidth", 0)
+    expect(page.locator("img#preview")).not_to_have_js_property("naturalWidth", 0)
 
 
 def test_a_service_that_stops_during_an_upload_and_comes_back(

@@ -44,15 +44,16 @@ if TYPE_CHECKING:
 
 CLASSIC = ModelSource("classic", None)
 MORTAL = """
-import pathlib, sys
+import os, pathlib, sys
 from service.look_worker import ANSWER, QUESTION
-sys.stdout.buffer.write(ANSWER.pack(True, 0, 0, 0))
+told = os.environ["FINGERPRINT"].encode()
+sys.stdout.buffer.write(ANSWER.pack(True, 0, 0, len(told)) + told)
 sys.stdout.flush()
 if sys.stdin.buffer.read(QUESTION.size):
     with (pathlib.Path(__file__).parent / "questions").open("a") as file:
         file.write("?")
 """
-"""A process that takes up its work and dies of the first picture."""
+"""A process that says it has a model and dies of the first picture."""
 
 BAD = (b"", b"no picture", b"\xff\xd8\xff" + bytes(100))
 
@@ -81,9 +82,11 @@ async def looking(**changed: Any) -> AsyncIterator[Looker]:
 
 
 @asynccontextmanager
-async def processes(embedder: Embedder, **changed: Any) -> AsyncIterator[LookProcesses]:
+async def processes(
+    embedder: Embedder, metrics: Metrics | None = None, **changed: Any
+) -> AsyncIterator[LookProcesses]:
     """The processes, the first of which has started."""
-    held = LookProcesses(settings(**changed), embedder, Metrics())
+    held = LookProcesses(settings(**changed), embedder, metrics or Metrics())
     held.start()
     try:
         await until(lambda: held.pids)
@@ -247,13 +250,20 @@ def test_those_that_wait_are_told_when_no_process_will_come(
     asyncio.run(ask())
 
 
+@pytest.fixture
+def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`MORTAL` in the place of Python; the file that it writes a mark to for each picture."""
+    program = tmp_path / "python"
+    program.write_text(f"#!{sys.executable}\n{MORTAL}")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    return tmp_path / "questions"
+
+
 def test_a_picture_that_costs_two_processes_is_refused(
-    classic: Embedder, draw: Draw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    classic: Embedder, draw: Draw, mortal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mortal = tmp_path / "python"
-    mortal.write_text(f"#!{sys.executable}\n{MORTAL}")
-    mortal.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(mortal))
+    monkeypatch.setenv("FINGERPRINT", classic.fingerprint)
 
     async def ask() -> None:
         async with processes(classic) as held:
@@ -261,7 +271,29 @@ def test_a_picture_that_costs_two_processes_is_refused(
                 await held.look(draw(1), None)
 
     asyncio.run(ask())
-    assert len((tmp_path / "questions").read_text()) == 2
+    assert len(mortal.read_text()) == 2
+
+
+def test_a_process_with_another_model_is_never_asked(
+    classic: Embedder,
+    draw: Draw,
+    mortal: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("FINGERPRINT", "of another version")
+
+    async def ask() -> None:
+        async with looking() as looker:
+            async with asyncio.timeout(20):
+                while "restart the service" not in caplog.text:
+                    looks = (looker.look(classic, draw(1)) for _ in range(4))
+                    assert len(await asyncio.gather(*looks)) == 4
+            assert looker.processes is not None
+            assert not looker.processes.pids
+
+    asyncio.run(ask())
+    assert not mortal.exists()
 
 
 def test_a_picture_that_takes_too_long_is_refused(classic: Embedder, draw: Draw) -> None:
@@ -308,12 +340,13 @@ def test_a_picture_beyond_the_memory_of_a_process_is_refused(classic: Embedder, 
 
 def test_the_stages_are_measured(classic: Embedder, draw: Draw) -> None:
     async def ask() -> None:
-        async with processes(classic) as held:
+        metrics = Metrics()
+        async with processes(classic, metrics) as held:
             await held.look(draw(1), None)
             with pytest.raises(ImageError):
                 await held.look(b"no picture", None)
             counts = {
-                stage: held.metrics.registry.get_sample_value(
+                stage: metrics.registry.get_sample_value(
                     "lookalike_stage_duration_seconds_count", {"stage": stage}
                 )
                 for stage in ("queue", "decode", "forward")
