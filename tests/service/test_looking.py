@@ -216,6 +216,38 @@ def test_a_picture_whose_process_is_killed_goes_to_another(classic: Embedder, dr
     asyncio.run(ask())
 
 
+def test_all_that_a_killed_process_held_goes_to_others(classic: Embedder, draw: Draw) -> None:
+    expected = {seed: classic.embed(_pixels(classic, draw(seed)))[0].tobytes() for seed in range(8)}
+
+    async def ask() -> None:
+        async with processes(classic, decode_workers=1) as held:
+            (pid,) = held.pids
+            os.kill(pid, signal.SIGSTOP)
+            looks = [asyncio.create_task(held.look(draw(seed), None)) for seed in range(8)]
+            await until(lambda: held.waiting == 6)
+            os.kill(pid, signal.SIGKILL)
+            for seed, look in enumerate(looks):
+                assert (await look).tobytes() == expected[seed]
+
+    asyncio.run(ask())
+
+
+def test_nothing_waits_behind_a_picture_that_takes_long(classic: Embedder, draw: Draw) -> None:
+    async def ask() -> None:
+        async with processes(classic) as held:
+            await asyncio.gather(*(held.look(draw(1), None) for _ in range(8)))
+            await until(lambda: len(held.pids) == 2)
+            os.kill(held.pids[0], signal.SIGSTOP)
+            looks = {asyncio.create_task(held.look(draw(1), None)) for _ in range(8)}
+            await until(lambda: sum(look.done() for look in looks) == 7)
+            os.kill(held.pids[0], signal.SIGCONT)
+            assert len(await asyncio.gather(*looks)) == 8
+            vectors = await asyncio.gather(*(held.look(draw(2), None) for _ in range(8)))
+            assert len({vector.tobytes() for vector in vectors}) == 1
+
+    asyncio.run(ask())
+
+
 def test_processes_killed_while_idle_are_no_pictures_fault(classic: Embedder, draw: Draw) -> None:
     async def ask() -> None:
         async with processes(classic) as held:
@@ -240,7 +272,7 @@ def test_those_that_wait_are_told_when_no_process_will_come(
             (pid,) = held.pids
             os.kill(pid, signal.SIGSTOP)
             looks = [asyncio.create_task(held.look(draw(1), None)) for _ in range(4)]
-            await until(lambda: held.waiting == 3)
+            await until(lambda: held.waiting == 2)
             monkeypatch.setattr(held, "_command", ("/nowhere/python",))
             os.kill(pid, signal.SIGKILL)
             async with asyncio.timeout(10):
