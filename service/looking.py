@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from service.look_processes import LookProcesses
 from service.preparing import prepare_upload
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Executor
 
     from numpy.typing import NDArray
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from service.batcher import Batcher
     from service.metrics import Metrics
     from service.questions import Crop
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,15 +68,38 @@ class Looker:
             ImageError: the upload cannot be used.
             ModelError: the model failed on it.
         """
-        if embedder.light and not keep_image:
-            processes = await self._processes_for(embedder)
+        if embedder.light:
+            processes = None if keep_image else await self._processes_for(embedder)
             if processes is not None:
                 return Look(None, await processes.look(upload, crop), [])
-        self._under_way += 1
-        try:
-            return await self._look_here(embedder, upload, crop, classes, keep_image=keep_image)
-        finally:
-            self._under_way -= 1
+            image, vector = await self._here(self._looked, embedder, upload, crop)
+            return Look(image if keep_image else None, vector, [])
+        loop = asyncio.get_running_loop()
+        image, pixels = await loop.run_in_executor(
+            self._workers, self._prepared, embedder, upload, crop
+        )
+        kept = image if keep_image else None
+        del image  # many megabytes, and the model may have others before it
+        seen = await self._batcher.look(embedder, pixels, classes)
+        return Look(kept, seen.vector, seen.predictions)
+
+    async def find(
+        self,
+        embedder: Embedder,
+        upload: bytes,
+        crop: Crop | None,
+        search: Callable[[NDArray[np.float32]], T],
+    ) -> T:
+        """Look at an encoded picture, or at a part of it, and give what `search` finds with it.
+
+        Raises:
+            ImageError: the upload cannot be used.
+            ModelError: the model failed on it.
+        """
+        if embedder.light and await self._processes_for(embedder) is None:
+            return await self._here(self._found, embedder, upload, crop, search)
+        look = await self.look(embedder, upload, crop)
+        return await asyncio.get_running_loop().run_in_executor(self._workers, search, look.vector)
 
     @property
     def waiting(self) -> int:
@@ -100,28 +126,14 @@ class Looker:
         self.processes.start()
         return None
 
-    async def _look_here(
-        self,
-        embedder: Embedder,
-        upload: bytes,
-        crop: Crop | None,
-        classes: int,
-        *,
-        keep_image: bool,
-    ) -> Look:
+    async def _here(self, work: Callable[..., T], *of: object) -> T:
+        """Do all of the work on a picture in one thread: no second one has to be woken."""
+        self._under_way += 1
         loop = asyncio.get_running_loop()
-        if embedder.light:  # and needs no other thread, which would have to be woken
-            image, vector = await loop.run_in_executor(
-                self._workers, self._looked, embedder, upload, crop, time.perf_counter()
-            )
-            return Look(image if keep_image else None, vector, [])
-        image, pixels = await loop.run_in_executor(
-            self._workers, self._prepared, embedder, upload, crop
-        )
-        kept = image if keep_image else None
-        del image  # many megabytes, and the model may have others before it
-        seen = await self._batcher.look(embedder, pixels, classes)
-        return Look(kept, seen.vector, seen.predictions)
+        try:
+            return await loop.run_in_executor(self._workers, work, time.perf_counter(), *of)
+        finally:
+            self._under_way -= 1
 
     def _prepared(
         self, embedder: Embedder, upload: bytes, crop: Crop | None
@@ -130,7 +142,7 @@ class Looker:
             return prepare_upload(embedder, upload, self._limits, crop)
 
     def _looked(
-        self, embedder: Embedder, upload: bytes, crop: Crop | None, queued_at: float
+        self, queued_at: float, embedder: Embedder, upload: bytes, crop: Crop | None
     ) -> tuple[Image.Image, NDArray[np.float32]]:
         self._metrics.stage_seconds.labels("queue").observe(time.perf_counter() - queued_at)
         image, pixels = self._prepared(embedder, upload, crop)
@@ -140,3 +152,14 @@ class Looker:
         if not np.isfinite(vector).all():
             raise UnusableVectorError
         return image, vector
+
+    def _found(
+        self,
+        queued_at: float,
+        embedder: Embedder,
+        upload: bytes,
+        crop: Crop | None,
+        search: Callable[[NDArray[np.float32]], T],
+    ) -> T:
+        _, vector = self._looked(queued_at, embedder, upload, crop)
+        return search(vector)

@@ -11,6 +11,7 @@ from core.errors import IndexUnavailableError
 from service.errors import NotReadyError, UnknownFilterKeyError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Executor
 
     import numpy as np
@@ -68,18 +69,25 @@ class Searcher:
     async def ask(
         self, view: View, vector: NDArray[np.float32], question: Question, *, text: bool = False
     ) -> Answer:
-        """Find the nearest photos of a vector made by the view's own model.
+        """Find the nearest photos of a vector made by the view's own model; see `search_of`."""
+        search = self.search_of(view, question, text=text)
+        return await asyncio.get_running_loop().run_in_executor(self._workers, search, vector)
 
-        `text` says that the vector is of a text, or of a mixture with one.
+    def search_of(
+        self, view: View, question: Question, *, text: bool = False
+    ) -> Callable[[NDArray[np.float32]], Answer]:
+        """Give the search that a question asks for, to be done in a thread.
+
+        It takes a `[d]` unit vector made by the view's own model; `text` says that it will be of a
+        text, or of a mixture with one.
         """
         threshold = self.threshold_of(view, question.threshold, text=text)
-        loop = asyncio.get_running_loop()
 
-        def find() -> Answer:
+        def search(vector: NDArray[np.float32]) -> Answer:
             with self._metrics.stage("search"):
                 return self._find(view, vector, question, threshold)
 
-        return await loop.run_in_executor(self._workers, find)
+        return search
 
     def _find(
         self, view: View, vector: NDArray[np.float32], question: Question, threshold: float

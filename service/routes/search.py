@@ -108,16 +108,13 @@ _Found = tuple[Answer, Description | None]
 
 
 async def _find(parts: Collaborators, upload: bytes, asked: _Asked) -> _Found:
-    view = asked.view
-    look = await parts.looker.look(
-        view.embedder,
-        upload,
-        asked.crop,
-        classes=CLASSES if asked.describe else 0,
-        keep_image=asked.describe,
-    )
+    view, crop = asked.view, asked.crop
+    if not asked.describe:
+        search = parts.searcher.search_of(view, asked.question)
+        return await parts.looker.find(view.embedder, upload, crop, search), None
+    look = await parts.looker.look(view.embedder, upload, crop, classes=CLASSES, keep_image=True)
     answer = await parts.searcher.ask(view, look.vector, asked.question)
-    return answer, await parts.describer.describe(view, look) if asked.describe else None
+    return answer, await parts.describer.describe(view, look)
 
 
 async def _find_all(
