@@ -7,7 +7,7 @@ by one thread at a time.
 Clients that ask again as soon as they are answered would fall into two halves, one on its way while
 the other is in the model, so that each pass is half as large as it might be, and reading requests
 takes processors from it. A pass that follows a shared one therefore waits for those just answered,
-for a small share of the time that the last one took.
+for a share of the time that the last one took, and a little longer while they keep coming.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_WAIT_SHARE: Final = 0.15  # of the last pass, which the next may wait for company
+# What the next pass may wait for company, as shares of the time that the last one took:
+_WAIT_SHARE: Final = 0.25  # at first,
+_MORE_SHARE: Final = 0.05  # after each that comes,
+_MOST_SHARE: Final = 0.4  # and in all
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +86,8 @@ class Batcher:
         self._changed = threading.Condition()
         self._closed = False
         self._company = 1  # jobs that the last pass did, or left waiting
-        self._company_until = 0.0  # when nobody is waited for any longer, on `time.perf_counter`
+        self._last_s = 0.0  # that the last pass took
+        self._last_end = 0.0  # on `time.perf_counter`
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
 
     def start(self) -> None:
@@ -147,9 +151,9 @@ class Batcher:
             if batch:
                 began = time.perf_counter()
                 self._forward(batch)
-                ended = time.perf_counter()
+                self._last_end = time.perf_counter()
+                self._last_s = self._last_end - began
                 self._company = len(batch) + len(self._jobs)
-                self._company_until = ended + _WAIT_SHARE * (ended - began)
 
     def _take(self) -> list[_Job]:
         """Wait for jobs and take those that one pass can do together."""
@@ -167,9 +171,15 @@ class Batcher:
 
     def _wait_for_company(self) -> None:
         wanted = min(self._company, self._batch_size)
-        left_s = self._company_until - time.perf_counter()
-        if left_s > 0:
-            self._changed.wait_for(lambda: len(self._jobs) >= wanted or self._closed, left_s)
+        until = self._last_end + _WAIT_SHARE * self._last_s
+        while (held := len(self._jobs)) < wanted and not self._closed:
+            left_s = until - time.perf_counter()
+            if left_s <= 0:
+                break
+            self._changed.wait(left_s)
+            if len(self._jobs) > held:
+                until = max(until, time.perf_counter() + _MORE_SHARE * self._last_s)
+                until = min(until, self._last_end + _MOST_SHARE * self._last_s)
 
     def _forward(self, batch: list[_Job]) -> None:
         try:

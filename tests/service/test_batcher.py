@@ -89,6 +89,27 @@ def test_clients_that_ask_again_do_not_fall_into_two_halves() -> None:
     assert sorted(probe.sizes)[len(probe.sizes) // 2] == 8
 
 
+def test_those_who_keep_coming_are_waited_for() -> None:
+    class Slow(Probe):
+        def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            time.sleep(0.4)
+            return super().embed(pixels)
+
+    async def client(batcher: Batcher, probe: Probe, delay_s: float) -> None:
+        for _ in range(6):
+            await batcher.embed(probe, picture(1))
+            await asyncio.sleep(delay_s)
+
+    async def scenario(batcher: Batcher, probe: Probe) -> None:
+        # The last come after a third of the time that a pass takes, one right after the other.
+        await asyncio.gather(*(client(batcher, probe, 0.08 + 0.008 * n) for n in range(8)))
+
+    probe = Slow()
+    with running(batch_size=32) as batcher:
+        asyncio.run(scenario(batcher, probe))
+    assert sorted(probe.sizes)[len(probe.sizes) // 2] == 8
+
+
 def test_a_lone_client_waits_for_nobody() -> None:
     async def scenario(batcher: Batcher, probe: Probe) -> None:
         await batcher.embed(probe, picture(1))
