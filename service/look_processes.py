@@ -118,11 +118,13 @@ class LookProcesses:
             self._starting.cancel()
             await asyncio.wait([self._starting])
         ended, self._held = self._held, {}
-        free, self._free = self._free, []
-        for turn in free:
-            turn.cancel()
-        await asyncio.gather(*(process.end() for process in ended))
+        self._free.clear()
+        for run in self._runs:
+            run.cancel()
         await asyncio.gather(*self._runs, return_exceptions=True)
+        await asyncio.gather(*(process.end() for process in ended))
+        for held in ended.values():
+            self._jobs.extend(job for job in held if job is not None)
         self._offer()
 
     def _offer(self) -> None:
@@ -223,11 +225,14 @@ class LookProcesses:
                 self._jobs.appendleft(culprit)
                 culprit = None
         self.start()
-        await process.end()
-        if culprit is not None:
-            slow = DecodeTimeoutError(_SLOW.format(self._timeout_s))
-            culprit.fail(slow if too_slow else DecoderCrashedError(_DEADLY.format(self._memory_mb)))
-        self._offer()
+        try:
+            await process.end()
+        finally:
+            if culprit is not None:
+                slow = DecodeTimeoutError(_SLOW.format(self._timeout_s))
+                deadly = DecoderCrashedError(_DEADLY.format(self._memory_mb))
+                culprit.fail(slow if too_slow else deadly)
+            self._offer()
 
 
 @dataclass(eq=False)

@@ -248,6 +248,22 @@ def test_nothing_waits_behind_a_picture_that_takes_long(classic: Embedder, draw:
     asyncio.run(ask())
 
 
+def test_whoever_is_asked_for_when_all_ends_is_told(classic: Embedder, draw: Draw) -> None:
+    async def ask() -> None:
+        for turns in range(12):  # of the event loop, so that the end comes at any step
+            async with processes(classic) as held:
+                looks = [asyncio.create_task(held.look(draw(1), None)) for _ in range(6)]
+                await until(lambda looks=looks: any(look.done() for look in looks))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                async with asyncio.timeout(10):
+                    await held.close()
+                    outcomes = await asyncio.gather(*looks, return_exceptions=True)
+                assert {type(one) for one in outcomes} <= {np.ndarray, ModelError}
+
+    asyncio.run(ask())
+
+
 def test_processes_killed_while_idle_are_no_pictures_fault(classic: Embedder, draw: Draw) -> None:
     async def ask() -> None:
         async with processes(classic) as held:
