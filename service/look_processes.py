@@ -158,13 +158,17 @@ class LookProcesses:
 
     async def _run(self, process: LookProcess, held: _Held) -> None:
         """Have one process do what waits, until it is lost."""
+        quick = False
         try:
             while True:
                 if not held:
                     self._hand(process, held, await self._next())
-                if len(self._jobs) >= len(self._held):  # so that nobody else will want it sooner
+                # So that nobody else will want it sooner, nor have to take it back.
+                if quick and len(self._jobs) >= len(self._held):
                     self._hand(process, held, self._jobs.popleft())
+                asked_at = time.perf_counter()
                 answer = await self._answer(process, held)
+                quick = time.perf_counter() - asked_at < _LATE_S
                 job = held.popleft()
                 if job is not None:
                     job.finish(answer)

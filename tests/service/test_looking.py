@@ -222,6 +222,7 @@ def test_all_that_a_killed_process_held_goes_to_others(classic: Embedder, draw: 
     async def ask() -> None:
         async with processes(classic, decode_workers=1) as held:
             (pid,) = held.pids
+            await held.look(draw(1), None)  # quickly, so that it is trusted with two
             os.kill(pid, signal.SIGSTOP)
             looks = [asyncio.create_task(held.look(draw(seed), None)) for seed in range(8)]
             await until(lambda: held.waiting == 6)
@@ -288,7 +289,7 @@ def test_those_that_wait_are_told_when_no_process_will_come(
             (pid,) = held.pids
             os.kill(pid, signal.SIGSTOP)
             looks = [asyncio.create_task(held.look(draw(1), None)) for _ in range(4)]
-            await until(lambda: held.waiting == 2)
+            await until(lambda: held.waiting == 3)
             monkeypatch.setattr(held, "_command", ("/nowhere/python",))
             os.kill(pid, signal.SIGKILL)
             async with asyncio.timeout(10):
