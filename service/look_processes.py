@@ -5,9 +5,9 @@ runs one thread at a time: beside the threads that answer, decode and search, al
 keep one core busy and no more. A process each makes them independent.
 
 They start one by one, whenever a picture has to wait and there may be more of them, and stay. While
-many wait, a process has its next picture before it is done with one, for it would idle until the
-service has seen its answer. A picture that a process is lost on goes to another; one that costs a
-second process is refused.
+many wait, a process that was quick with one picture has its next before it is done with one, for it
+would idle until the service has seen its answer. A picture that a process is lost on goes to
+another; one that costs a second process is refused.
 """
 
 from __future__ import annotations
@@ -44,10 +44,6 @@ _LATE_S: Final = 0.1  # of one picture, after which the next goes to another pro
 _MOST_DEATHS: Final = 2  # processes that a picture may cost
 
 _NONE: Final = "No process that looks at pictures can be started; the log says why."
-_SLOW: Final = "Decoding took longer than {:g} s (LOOKALIKE_DECODE_TIMEOUT_S)."
-_DEADLY: Final = (
-    "Two decoding processes died on this picture; each may take {} MB (LOOKALIKE_DECODE_MEMORY_MB)."
-)
 
 
 class LookProcesses:
@@ -233,10 +229,18 @@ class LookProcesses:
             await process.end()
         finally:
             if culprit is not None:
-                slow = DecodeTimeoutError(_SLOW.format(self._timeout_s))
-                deadly = DecoderCrashedError(_DEADLY.format(self._memory_mb))
-                culprit.fail(slow if too_slow else deadly)
+                culprit.fail(self._fault(too_slow=too_slow))
             self._offer()
+
+    def _fault(self, *, too_slow: bool) -> LookalikeError:
+        if too_slow:
+            return DecodeTimeoutError(
+                f"Decoding took longer than {self._timeout_s:g} s (LOOKALIKE_DECODE_TIMEOUT_S)."
+            )
+        return DecoderCrashedError(
+            f"Two decoding processes died on this picture; each may take {self._memory_mb} MB "
+            "(LOOKALIKE_DECODE_MEMORY_MB)."
+        )
 
 
 @dataclass(eq=False)

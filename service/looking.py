@@ -96,10 +96,14 @@ class Looker:
             ImageError: the upload cannot be used.
             ModelError: the model failed on it.
         """
-        if embedder.light and await self._processes_for(embedder) is None:
+        processes = await self._processes_for(embedder) if embedder.light else None
+        if processes is not None:
+            vector = await processes.look(upload, crop)
+        elif embedder.light:
             return await self._here(self._found, embedder, upload, crop, search)
-        look = await self.look(embedder, upload, crop)
-        return await asyncio.get_running_loop().run_in_executor(self._workers, search, look.vector)
+        else:
+            vector = (await self.look(embedder, upload, crop)).vector
+        return await asyncio.get_running_loop().run_in_executor(self._workers, search, vector)
 
     @property
     def waiting(self) -> int:

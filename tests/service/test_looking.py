@@ -363,7 +363,8 @@ def test_whoever_goes_away_leaves_the_process_to_others(classic: Embedder, draw:
     async def ask() -> None:
         async with processes(classic) as held:
             pids = held.pids
-            look = asyncio.create_task(held.look(draw(1), None))
+            slow = draw(1, "PNG", size=(3000, 3000))  # or it is done before it is seen
+            look = asyncio.create_task(held.look(slow, None))
             await until(lambda: held.busy)
             look.cancel()
             with pytest.raises(asyncio.CancelledError):
