@@ -34,6 +34,7 @@ class WrittenOut(Module):
         self._projections = ModuleList(
             _linear(weight, bias) for weight, bias in zip(weights, biases, strict=True)
         )
+        self._out = attention.out_proj
 
     def forward(
         self,
@@ -54,7 +55,7 @@ class WrittenOut(Module):
             for projection in self._projections
         ]
         mixed = scaled_dot_product_attention(*parts).transpose(1, 2)
-        return self._whole.out_proj(mixed.reshape(count, length, width)), None
+        return self._out(mixed.reshape(count, length, width)), None
 
 
 @contextmanager
@@ -63,19 +64,32 @@ def attention_written_out(network: Module) -> Iterator[None]:
 
     Those without biases, with other widths of keys or values, or with batches second, stay.
     """
-    places = [
+    places = _places(network)
+    try:
+        _write_out(places)
+        yield
+    finally:
+        for parent, name, part in places:
+            setattr(parent, name, part)
+
+
+def write_out_attention(network: Module) -> None:
+    """Put `WrittenOut` in place of every `MultiheadAttention` it can stand for, for good."""
+    _write_out(_places(network))
+
+
+def _places(network: Module) -> list[tuple[Module, str, MultiheadAttention]]:
+    return [
         (parent, name, part)
         for parent in network.modules()
         for name, part in parent.named_children()
         if isinstance(part, MultiheadAttention) and _is_plain(part)
     ]
-    try:
-        for parent, name, part in places:
-            setattr(parent, name, WrittenOut(part).eval())
-        yield
-    finally:
-        for parent, name, part in places:
-            setattr(parent, name, part)
+
+
+def _write_out(places: list[tuple[Module, str, MultiheadAttention]]) -> None:
+    for parent, name, part in places:
+        setattr(parent, name, WrittenOut(part).eval())
 
 
 def _is_plain(attention: MultiheadAttention) -> bool:

@@ -12,6 +12,8 @@ from core.errors import SettingsError
 from core.vision.eight_bits import REVISION as EIGHT_BITS_REVISION
 from core.vision.eight_bits import quantised
 from core.vision.embedder import unit_rows
+from core.vision.lanes import by_lanes
+from core.vision.packed import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +69,7 @@ class TorchRuntime:
     def picture_half(
         self, network: torch.nn.Module, preprocessing: Preprocessing
     ) -> Callable[[torch.Tensor], torch.Tensor]:
-        """What maps a `batch` to the network's answer: the network, or its 8-bit form.
+        """What maps a `batch` to the network's answer: the network, or a quicker form of it.
 
         Args:
             network: already placed here.
@@ -76,11 +78,14 @@ class TorchRuntime:
         Raises:
             SettingsError: 8 bits are asked for and OpenVINO is missing or cannot express it.
         """
-        if not self.eight_bits:
+        if self.eight_bits:
+            return quantised(
+                network, lambda pixels: self._normalised(_raw(pixels), preprocessing), preprocessing
+            )
+        if self.device.type != "cpu" or self.dtype is not torch.bfloat16:
             return network
-        return quantised(
-            network, lambda pixels: self._normalised(_raw(pixels), preprocessing), preprocessing
-        )
+        pack(network)
+        return by_lanes(network)
 
     def batch(self, pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> torch.Tensor:
         """What the picture half is given: `[n, size, size, 3]` uint8 pixels, made ready.
