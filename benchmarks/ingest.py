@@ -3,9 +3,9 @@
 The parts are what no pipeline can do without: decoding alone in the same number of processes, and
 the model alone on pictures that lie ready. They are added up, because on a machine whose cores
 both parts fill neither can hide behind the other. The loop is what a small service does: read,
-decode, embed, one photo at a time, prepared by the library's own transforms, in the precision that
-the machine has natively. All four are taken in turns; each run starts its own decoding processes,
-which the parts are spared.
+decode, embed, one photo at a time, with the library's own transforms and network, in the precision
+that the machine has natively. All four are taken in turns; each run starts its own decoding
+processes, which the parts are spared.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import numpy as np
 from torchvision import transforms
@@ -28,6 +29,7 @@ from core.settings import Settings
 from core.store.catalog import Catalog
 from core.vision.decode import IMAGE_SUFFIXES, DecodeLimits, decode_image
 from core.vision.models import ModelSource, load_embedder
+from core.vision.torch_runtime import TorchRuntime
 from core.vision.video import VideoSampling
 from ingest.decoders import DecoderLimits, DecoderPool, in_order
 from ingest.model import RunModel
@@ -73,9 +75,7 @@ def measure(options: Options) -> Table:
 def _measure_model(settings: Settings) -> list[Figure]:
     source = ModelSource.from_settings(settings)
     embedder = load_embedder(source)
-    plain = embedder
-    if source.precision != "auto":
-        plain = load_embedder(replace(source, precision="auto"))
+    plain = as_the_library_has_it(replace(source, precision="auto"))
     how = Preparation(
         embedder.preprocessing,
         DecodeLimits.for_catalogue(settings),
@@ -135,6 +135,12 @@ def _one_by_one(embedder: Embedder, settings: Settings, names: list[str]) -> Non
     for name in names:
         data = (settings.image_dir / name).read_bytes()
         embedder.embed(librarys(data, embedder.preprocessing)[None])
+
+
+def as_the_library_has_it(source: ModelSource) -> Embedder:
+    """A model whose network is left as it came: neither packed, nor in lanes, nor in 8 bits."""
+    with patch.object(TorchRuntime, "picture_half", lambda _self, network, _preprocessing: network):
+        return load_embedder(source)
 
 
 def librarys(data: bytes, how: Preprocessing) -> NDArray[np.uint8]:
