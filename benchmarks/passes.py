@@ -2,11 +2,11 @@
 
 A service loads models in a thread that ends, and keeps freed memory (`core/vision/models.py`,
 `service/memory.py`). In turn another thread has run the model before, or the C library is told to
-return blocks of 4 MB as they are freed; every time in a fresh process. Where the processor has
-bf16, a network as torch has it, and one that OpenVINO runs in bf16, stand beside one that is packed
-and done in lanes (`core/vision/packed.py`, `core/vision/lanes.py`).
+return blocks of 4 MB as they are freed; every time in a fresh process. In the same manner a network
+as its library has it, and one that OpenVINO runs in bf16, stand beside one that is packed and done
+in lanes (`core/vision/packed.py`, `core/vision/lanes.py`).
 
-    python -m benchmarks.passes WEIGHTS WAY       as JSON
+    python -m benchmarks.passes SPEC PRECISION WEIGHTS WAY       as JSON
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Final
 from unittest.mock import patch
 
 import numpy as np
+import timm
 import torch
 
 from benchmarks.figures import Figure, Options, Table, seconds, show_ms
@@ -37,60 +39,89 @@ from service.memory import freed_memory_kept
 if TYPE_CHECKING:
     from core.vision.embedder import Embedder
 
-_SPEC: Final = "open_clip:ViT-B-32"
+_CLIP: Final = "open_clip:ViT-B-32"
 _SERVICE: Final = "as in a service"
 _TEAMS: Final = "with another thread that has run it"
 _RETURNED: Final = "with freed memory returned at once"
-_BF16: Final = "in bf16 as in a service"
-_AS_IT_IS: Final = "in bf16 as torch has it"
-_WAYS: Final = (_SERVICE, _TEAMS, _RETURNED)
-_OPENVINO: Final = "in bf16 by OpenVINO"
-_BF16_WAYS: Final = (_BF16, _AS_IT_IS, _OPENVINO)
+_AS_IT_IS: Final = "as its library has it"
+_OPENVINO: Final = "by OpenVINO"
 _BATCHES: Final = (1, 16)
 _MMAP_THRESHOLD: Final = -3  # M_MMAP_THRESHOLD of mallopt(3)
 
 
+@dataclass(frozen=True)
+class _Family:
+    """A model, and the ways in which it is run in turns, the service's first."""
+
+    spec: str
+    precision: str
+    ways: tuple[str, ...]
+
+    def fresh(self, weights: Path, way: str) -> list[float]:
+        """Seconds of a pass of each of `_BATCHES`, in a process of its own."""
+        names = (self.spec, self.precision, str(weights), way)
+        command = [sys.executable, "-m", "benchmarks.passes", *names]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
+        times: list[float] = json.loads(done.stdout)
+        return times
+
+
 def measure(options: Options) -> Table:
     """Run each way in turns."""
-    weights = random_clip(options.folder)
     turns = 1 if options.quick else 3
-    native = TorchRuntime.choose(ModelSource(_SPEC, weights, "cpu", "auto")).dtype is torch.bfloat16
-    families = [_WAYS, _bf16_ways()] if native else [_WAYS]
-    every = [way for ways in families for way in ways]
-    taken = [{way: _fresh(weights, way) for way in every} for _ in range(turns)]
     table = Table("A pass in a service", note="Medians of the medians of so many processes.")
-    for ways in families:
+    for family in _families():
+        weights = _random_weights(options.folder, family.spec)
+        taken = [{way: family.fresh(weights, way) for way in family.ways} for _ in range(turns)]
         for place, batch in enumerate(_BATCHES):
-            times = {way: median(turn[way][place] for turn in taken) for way in ways}
-            table.figures += _compared(batch, times)
+            times = {way: median(turn[way][place] for turn in taken) for way in family.ways}
+            what = f"{family.spec} in {family.precision}, {batch} at once"
+            table.figures += _compared(what, times)
     return table
 
 
-def _compared(batch: int, times: dict[str, float]) -> list[Figure]:
-    """Every other way beside the first."""
-    (best, reference), *others = times.items()
+def _families() -> list[_Family]:
+    families = [
+        _Family(_CLIP, "fp32", (_SERVICE, _TEAMS, _RETURNED)),
+        _Family("timm:mobilenetv2_100", "fp32", (_SERVICE, _AS_IT_IS)),
+    ]
+    native = TorchRuntime.choose(ModelSource(_CLIP, None, "cpu", "auto")).dtype is torch.bfloat16
+    if native:
+        there = find_spec("openvino") and find_spec("nncf")
+        others = (_AS_IT_IS, _OPENVINO) if there else (_AS_IT_IS,)
+        families.append(_Family(_CLIP, "bf16", (_SERVICE, *others)))
+    return families
+
+
+def _random_weights(folder: Path, spec: str) -> Path:
+    if spec == _CLIP:
+        return random_clip(folder)
+    name = spec.partition(":")[2]
+    path = folder / f"{name}.pt"
+    torch.manual_seed(0)
+    torch.save(timm.create_model(name).state_dict(), path)
+    return path
+
+
+def _compared(what: str, times: dict[str, float]) -> list[Figure]:
+    """Every other way beside the service's."""
+    service = times[_SERVICE]
     return [
         Figure(
-            f"{_SPEC}, {batch} at once, {way}",
+            f"{what}, {way}",
             show_ms(time),
-            f"{best}: {show_ms(reference)}",
-            time / reference,
+            f"{_SERVICE}: {show_ms(service)}",
+            time / service,
             guarded=False,  # of what is avoided
         )
-        for way, time in others
+        for way, time in times.items()
+        if way != _SERVICE
     ]
 
 
-def _fresh(weights: Path, way: str) -> list[float]:
-    command = [sys.executable, "-m", "benchmarks.passes", str(weights), way]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
-    times: list[float] = json.loads(done.stdout)
-    return times
-
-
-def _median_passes(weights: Path, way: str) -> list[float]:
+def _median_passes(source: ModelSource, way: str) -> list[float]:
     """Seconds of a pass of each of `_BATCHES`, in a thread of its own."""
-    embedder = _loaded(weights, way)
+    embedder = _loaded(source, way)
     side = embedder.image_size
     shape = (max(_BATCHES), side, side, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
@@ -110,21 +141,19 @@ def _median_passes(weights: Path, way: str) -> list[float]:
     return found
 
 
-def _bf16_ways() -> tuple[str, ...]:
-    there = find_spec("openvino") and find_spec("nncf")
-    return tuple(way for way in _BF16_WAYS if there or way != _OPENVINO)
-
-
-def _loaded(weights: Path, way: str) -> Embedder:
+def _loaded(source: ModelSource, way: str) -> Embedder:
     if way == _OPENVINO:
         import nncf  # noqa: PLC0415  # optional
 
         # What it does in 8 bits, without the 8 bits: it takes bf16 where the processor has it.
         with patch.object(nncf, "quantize", lambda graph, *_given, **_named: graph):
-            return load_embedder(ModelSource(_SPEC, weights, "cpu", "int8"))
-    source = ModelSource(_SPEC, weights, "cpu", "bf16" if way in _BF16_WAYS else "fp32")
+            return load_embedder(replace(source, precision="int8"))
     return as_the_library_has_it(source) if way == _AS_IT_IS else load_embedder(source)
 
 
+def _main(spec: str, precision: str, weights: str, way: str) -> None:
+    print(json.dumps(_median_passes(ModelSource(spec, Path(weights), "cpu", precision), way)))
+
+
 if __name__ == "__main__":
-    print(json.dumps(_median_passes(Path(sys.argv[1]), sys.argv[2])))
+    _main(*sys.argv[1:])

@@ -78,6 +78,14 @@ def write_out_attention(network: Module) -> None:
     _write_out(_places(network))
 
 
+def is_transformer(network: Module) -> bool:
+    """Whether any part is attention: torch's own, or what timm and others call so."""
+    return any(
+        isinstance(part, MultiheadAttention) or type(part).__name__ == "Attention"
+        for part in network.modules()
+    )
+
+
 def _places(network: Module) -> list[tuple[Module, str, MultiheadAttention]]:
     return [
         (parent, name, part)

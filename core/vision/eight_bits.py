@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from core.errors import SettingsError
-from core.vision.attention import attention_written_out
+from core.vision.attention import attention_written_out, is_transformer
 from core.vision.dead_leaves import draw_pictures
 
 if TYPE_CHECKING:
@@ -70,8 +70,7 @@ def quantised(
     size = preprocessing.size
     pictures = draw_pictures(_PICTURES, size)
     samples = [batch(pictures[n : n + 1]).numpy() for n in range(_PICTURES)]
-    attention = any(isinstance(part, torch.nn.MultiheadAttention) for part in network.modules())
-    kind = nncf.ModelType.TRANSFORMER if attention or _is_transformer(network) else None
+    kind = nncf.ModelType.TRANSFORMER if is_transformer(network) else None
     try:
         with _quiet(), attention_written_out(network), torch.inference_mode():
             graph = openvino.convert_model(
@@ -160,10 +159,6 @@ def _libraries() -> tuple[Any, Any]:
             "pip install -r requirements-openvino.txt."
         ) from error
     return nncf, openvino
-
-
-def _is_transformer(network: torch.nn.Module) -> bool:
-    return any(type(part).__name__ == "Attention" for part in network.modules())
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from core.errors import SettingsError
+from core.vision.attention import is_transformer
 from core.vision.eight_bits import REVISION as EIGHT_BITS_REVISION
 from core.vision.eight_bits import quantised
 from core.vision.embedder import unit_rows
@@ -82,9 +83,12 @@ class TorchRuntime:
             return quantised(
                 network, lambda pixels: self._normalised(_raw(pixels), preprocessing), preprocessing
             )
-        if self.device.type != "cpu" or self.dtype is not torch.bfloat16:
+        if self.device.type != "cpu":
             return network
-        pack(network)
+        if self.dtype is torch.bfloat16:
+            pack(network)
+        elif is_transformer(network):
+            return network  # large products of matrices, which cores do as well together
         return by_lanes(network)
 
     def batch(self, pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> torch.Tensor:

@@ -52,6 +52,31 @@ def test_a_batch_is_normalised_as_torchvision_does_it() -> None:
     assert torch.equal(ours, torch.stack([theirs(picture) for picture in pixels]))
 
 
+def _transformer() -> torch.nn.Module:
+    return torch.nn.TransformerEncoderLayer(16, 2, batch_first=True).eval()
+
+
+def _convolutions() -> torch.nn.Module:
+    return torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(4, 4, 3)).eval()
+
+
+@pytest.mark.parametrize(
+    ("precision", "network", "shared_out"),
+    [
+        ("fp32", _transformer(), False),
+        ("fp32", _convolutions(), True),
+        ("bf16", _transformer(), True),
+        ("bf16", _convolutions(), True),
+    ],
+)
+def test_cores_are_given_pictures_of_their_own_where_that_is_quicker(
+    precision: str, network: torch.nn.Module, shared_out: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    runtime = _choose("cpu", precision)
+    assert (runtime.picture_half(runtime.place(network), PLAIN) is not network) == shared_out
+
+
 def test_a_row_without_length_is_not_a_number() -> None:
     rows = to_unit_rows(torch.tensor([[3.0, 4.0], [0.0, 0.0], [float("inf"), 1.0]]))
     np.testing.assert_allclose(rows[0], [0.6, 0.8], rtol=1e-6)
