@@ -105,7 +105,7 @@ class Lookalike:
 
 def measure(options: Options) -> Table:
     """Let everyone ingest the same photos, in turns."""
-    few, many, rounds = (8, 24, 1) if options.quick else (16, 80, _ROUNDS)
+    few, many, rounds = (8, 24, 1) if options.quick else (32, 320, _ROUNDS)
     folders = [fresh_folder(options.folder / f"products-images-{n}") for n in (few, many)]
     for folder, count in zip(folders, (few, many), strict=True):
         copy_photos(options.photos, folder, count)
