@@ -28,7 +28,7 @@ from service.errors import as_ours
 from service.metrics import Metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -77,17 +77,23 @@ _Job: TypeAlias = _PictureJob | _TextJob
 class Batcher:
     """The queue before the model and the thread that runs it."""
 
-    def __init__(self, batch_size: int, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        batch_size: int,
+        metrics: Metrics | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self.forwards = 0  # passes of pictures so far
         self.pictures = 0  # pictures so far
         self._batch_size = batch_size
         self._metrics = metrics or Metrics()
+        self._clock = clock  # in seconds; passes and waits are told by it
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._closed = False
         self._company = 1  # jobs that the last pass did, or left waiting
         self._last_s = 0.0  # that the last pass took
-        self._last_end = 0.0  # on `time.perf_counter`
+        self._last_end = 0.0  # on the clock
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
 
     def start(self) -> None:
@@ -149,9 +155,9 @@ class Batcher:
         while not self._closed:
             batch = self._take()
             if batch:
-                began = time.perf_counter()
+                began = self._clock()
                 self._forward(batch)
-                self._last_end = time.perf_counter()
+                self._last_end = self._clock()
                 self._last_s = self._last_end - began
                 self._company = len(batch) + len(self._jobs)
 
@@ -173,12 +179,12 @@ class Batcher:
         wanted = min(self._company, self._batch_size)
         until = self._last_end + _WAIT_SHARE * self._last_s
         while (held := len(self._jobs)) < wanted and not self._closed:
-            left_s = until - time.perf_counter()
+            left_s = until - self._clock()
             if left_s <= 0:
                 break
             self._changed.wait(left_s)
             if len(self._jobs) > held:
-                until = max(until, time.perf_counter() + _MORE_SHARE * self._last_s)
+                until = max(until, self._clock() + _MORE_SHARE * self._last_s)
                 until = min(until, self._last_end + _MOST_SHARE * self._last_s)
 
     def _forward(self, batch: list[_Job]) -> None:

@@ -16,7 +16,7 @@ from core.vision.embedder import Embedder
 from service.batcher import Batcher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -51,8 +51,10 @@ def picture(value: int) -> NDArray[np.uint8]:
 
 
 @contextmanager
-def running(batch_size: int) -> Iterator[Batcher]:
-    batcher = Batcher(batch_size)
+def running(
+    batch_size: int, clock: Callable[[], float] = time.perf_counter
+) -> Iterator[Batcher]:
+    batcher = Batcher(batch_size, clock=clock)
     batcher.start()
     try:
         yield batcher
@@ -68,46 +70,98 @@ async def hold_up(batcher: Batcher, probe: Probe) -> asyncio.Future[NDArray[np.f
     return first
 
 
-def test_clients_that_ask_again_do_not_fall_into_two_halves() -> None:
-    class Slow(Probe):
-        def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-            time.sleep(0.1)
-            return super().embed(pixels)
+class Clock:
+    """Time that passes only where a test says so, and how often it was asked for."""
 
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.asked = 0
+
+    def __call__(self) -> float:
+        self.asked += 1
+        return self.now_s
+
+    async def wait_for(self, asked: int) -> None:
+        async with asyncio.timeout(5):
+            while self.asked < asked:
+                await asyncio.sleep(0.001)
+
+
+class Slow(Probe):
+    """A model whose passes take an hour of its clock."""
+
+    pass_s = 3600.0
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.asked = 0  # of the clock before the last pass ended
+
+    def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        time.sleep(0.05)
+        self.clock.now_s += self.pass_s
+        self.asked = self.clock.asked
+        return super().embed(pixels)
+
+
+def test_clients_that_ask_again_do_not_fall_into_two_halves() -> None:
     async def client(batcher: Batcher, probe: Probe, delay_s: float) -> None:
         await asyncio.sleep(delay_s)
-        for _ in range(8):
+        while len(probe.sizes) < 10:
             await batcher.embed(probe, picture(1))
             await asyncio.sleep(0.002)  # the answer goes out and the next question comes in
 
     async def scenario(batcher: Batcher, probe: Probe) -> None:
-        await asyncio.gather(*(client(batcher, probe, 0.05 * (n % 2)) for n in range(8)))
+        clients = [
+            asyncio.ensure_future(client(batcher, probe, 0.025 * (n % 2))) for n in range(8)
+        ]
+        await asyncio.wait(clients, return_when=asyncio.FIRST_COMPLETED)
+        for one in clients:
+            one.cancel()
 
-    probe = Slow()
-    with running(batch_size=32) as batcher:
+    probe = Slow(clock := Clock())
+    with running(batch_size=32, clock=clock) as batcher:
         asyncio.run(scenario(batcher, probe))
-    assert sorted(probe.sizes)[len(probe.sizes) // 2] == 8
+    assert probe.sizes[-5:] == [8] * 5
 
 
-def test_those_who_keep_coming_are_waited_for() -> None:
-    class Slow(Probe):
-        def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-            time.sleep(0.4)
-            return super().embed(pixels)
+@pytest.mark.parametrize(
+    ("company", "shares", "size"),
+    [
+        (5, [0.22, 0.26, 0.30, 0.34, 0.38], 5),  # each comes soon after the one before
+        (6, [0.22, 0.26, 0.30, 0.34, 0.38, 0.41], 6),
+        (7, [0.22, 0.26, 0.30, 0.34, 0.38, 0.41], 6),  # enough waited
+        (2, [0.26], 1),  # too late
+    ],
+)
+def test_those_who_keep_coming_are_waited_for(
+    company: int, shares: list[float], size: int
+) -> None:
+    """After a pass of `company` clients they come back after shares of the time that it took."""
 
-    async def client(batcher: Batcher, probe: Probe, delay_s: float) -> None:
-        for _ in range(6):
-            await batcher.embed(probe, picture(1))
-            await asyncio.sleep(delay_s)
+    async def scenario(batcher: Batcher, probe: Slow, clock: Clock) -> None:
+        together = [asyncio.ensure_future(batcher.embed(probe, picture(1))) for _ in range(company)]
+        await asyncio.sleep(0)
+        batcher.start()
+        await asyncio.gather(*together)
+        await clock.wait_for(probe.asked + 1)
+        ended_s = clock.now_s
+        again = []
+        for share in shares:
+            asked = clock.asked
+            clock.now_s = ended_s + share * probe.pass_s
+            again.append(asyncio.ensure_future(batcher.embed(probe, picture(1))))
+            await clock.wait_for(asked + 1)
+        async with asyncio.timeout(5):
+            await asyncio.gather(*again)
 
-    async def scenario(batcher: Batcher, probe: Probe) -> None:
-        # The last come after a third of the time that a pass takes, one right after the other.
-        await asyncio.gather(*(client(batcher, probe, 0.08 + 0.008 * n) for n in range(8)))
-
-    probe = Slow()
-    with running(batch_size=32) as batcher:
-        asyncio.run(scenario(batcher, probe))
-    assert sorted(probe.sizes)[len(probe.sizes) // 2] == 8
+    probe = Slow(clock := Clock())
+    batcher = Batcher(batch_size=32, clock=clock)
+    try:
+        asyncio.run(scenario(batcher, probe, clock))
+    finally:
+        batcher.stop()
+    assert probe.sizes == [company, size]
 
 
 def test_a_lone_client_waits_for_nobody() -> None:
