@@ -17,8 +17,10 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
@@ -28,7 +30,7 @@ from service.errors import as_ours
 from service.metrics import Metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -72,6 +74,7 @@ class _TextJob:
 
 
 _Job: TypeAlias = _PictureJob | _TextJob
+_Answer: TypeAlias = Callable[[], None]  # gives a job its result, or its error
 
 
 class Batcher:
@@ -156,10 +159,13 @@ class Batcher:
             batch = self._take()
             if batch:
                 began = self._clock()
-                self._forward(batch)
+                answers = self._forward(batch)
                 self._last_end = self._clock()
                 self._last_s = self._last_end - began
+                # Counted before anyone is answered: whoever asks again would count twice.
                 self._company = len(batch) + len(self._jobs)
+                for answer in answers:
+                    answer()
 
     def _take(self) -> list[_Job]:
         """Wait for jobs and take those that one pass can do together."""
@@ -187,37 +193,35 @@ class Batcher:
                 until = max(until, self._clock() + _MORE_SHARE * self._last_s)
                 until = min(until, self._last_end + _MOST_SHARE * self._last_s)
 
-    def _forward(self, batch: list[_Job]) -> None:
+    def _forward(self, batch: list[_Job]) -> list[_Answer]:
         try:
-            self._run(batch)
+            return self._run(batch)
         except Exception as error:
             if len(batch) == 1:
                 log.exception("The model failed on a picture or text.")
-                batch[0].result.set_exception(as_ours(error))
-                return
+                return [partial(batch[0].result.set_exception, as_ours(error))]
             # One picture, or the size of the batch, may be at fault: the others need not suffer.
-            for job in batch:
-                self._forward([job])
+            return [answer for job in batch for answer in self._forward([job])]
 
-    def _run(self, batch: list[_Job]) -> None:
+    def _run(self, batch: list[_Job]) -> list[_Answer]:
         for job in batch:
             waited_s = time.perf_counter() - job.queued_at
             self._metrics.stage_seconds.labels("queue").observe(waited_s)
         pictures = [job for job in batch if isinstance(job, _PictureJob)]
         if not pictures:
             with self._metrics.stage("forward"):
-                _read([job for job in batch if isinstance(job, _TextJob)])
-            return
+                return _read([job for job in batch if isinstance(job, _TextJob)])
         with self._metrics.stage("forward"):
             seen = _look_at(pictures)
         self._metrics.batch_pictures.observe(len(pictures))
         self.forwards += 1
         self.pictures += len(batch)
-        for job, one in zip(pictures, seen, strict=True):
-            if np.isfinite(one.vector).all():
-                job.result.set_result(one)
-            else:
-                job.result.set_exception(UnusableVectorError())
+        return [
+            partial(job.result.set_result, one)
+            if np.isfinite(one.vector).all()
+            else partial(job.result.set_exception, UnusableVectorError())
+            for job, one in zip(pictures, seen, strict=True)
+        ]
 
 
 def _fit_together(one: _Job, other: _Job) -> bool:
@@ -238,8 +242,8 @@ def _look_at(jobs: list[_PictureJob]) -> list[Seen]:
     ]
 
 
-def _read(jobs: list[_TextJob]) -> None:
+def _read(jobs: list[_TextJob]) -> list[_Answer]:
     vectors = jobs[0].embedder.embed_texts([text for job in jobs for text in job.texts])
     ends = np.cumsum([len(job.texts) for job in jobs])
-    for job, rows in zip(jobs, np.split(vectors, ends[:-1]), strict=True):
-        job.result.set_result(rows)
+    each = np.split(vectors, ends[:-1])
+    return [partial(job.result.set_result, rows) for job, rows in zip(jobs, each, strict=True)]
