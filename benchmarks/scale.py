@@ -1,10 +1,10 @@
 """How a store's costs grow with the number of items, and what the curve says of 10,000,000.
 
-Every size is read by a process of its own, so that its memory is that of one reader. A line is
-fitted to the logarithms of size and cost: its slope is 0 where the size does not matter, 1 where
-twice the items cost twice as much. Where two sizes or more have a graph for an index, those alone
-are fitted, for small catalogues are searched exactly. What the line says of larger sizes is on
-paper only.
+Every size is read by a process of its own, so that its memory is that of one reader. The sizes are
+taken in turns, so that noise meets all alike, and medians shown. A line is fitted to the logarithms
+of size and cost: its slope is 0 where the size does not matter, 1 where twice the items cost twice
+as much. Where two sizes or more have a graph for an index, those alone are fitted, for small
+catalogues are searched exactly. What the line says of larger sizes is on paper only.
 
     python -m benchmarks.scale STORE QUERIES.npy       what one reader finds, as JSON
 """
@@ -20,6 +20,7 @@ import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Final, TypedDict
 
 import numpy as np
@@ -39,6 +40,7 @@ _ROOT: Final = Path(__file__).parents[1]
 _PAPER: Final = 10_000_000
 _K: Final = 10
 _NEW: Final = 10
+_ROUNDS: Final = 3
 
 
 class Costs(TypedDict):
@@ -74,11 +76,15 @@ def measure(options: Options) -> Table:
     drawn = source.draw(40 if options.quick else 200, seed=10_000).astype(np.float32)
     np.save(queries, drawn / np.linalg.norm(drawn, axis=1, keepdims=True))
     sizes = sorted(options.items)
-    costs = [_costs(kept_store(options.folder, source, n), n, source, queries) for n in sizes]
+    stores = [kept_store(options.folder, source, n) for n in sizes]
+    rounds = [
+        [_costs(store, n, source, queries) for store, n in zip(stores, sizes, strict=True)]
+        for _ in range(1 if options.quick else _ROUNDS)
+    ]
     seeds = "real embeddings" if source.real else "drawn groups"
     table = Table("Growth", note=f"Vectors of {drawn.shape[1]} dimensions drawn around {seeds}.")
     for key, what, unit, name, budget in _ROWS:
-        values = [one[key] for one in costs]  # type: ignore[literal-required]
+        values = [median(costs[key] for costs in of_size) for of_size in zip(*rounds, strict=True)]
         shown = "; ".join(
             f"{n:,}: {_show(v / unit)} {name}" for n, v in zip(sizes, values, strict=True)
         )
