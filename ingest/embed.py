@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
@@ -14,6 +17,7 @@ from ingest.reading import Failure, ReadFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future
 
     from numpy.typing import NDArray
 
@@ -54,20 +58,22 @@ def embed_files(
     started = in_order(chunks, lambda chunk: pool.submit([task.path for task in chunk]), window)
     waiting: list[tuple[Task, ReadFile]] = []
     pictures = 0
-    for chunk, future in started:
-        with progress.stage("wait_decode"):
-            reads = pool.results([task.path for task in chunk], future)
-        for task, read in zip(chunk, reads, strict=True):
-            if read.pixels is None:
-                yield _without_model(task, read, progress)
-                continue
-            waiting.append((task, read))
-            pictures += len(read.pixels)
-            if pictures >= batch_size:
-                yield from _embed(waiting, embedder, batch_size, progress)
-                waiting, pictures = [], 0
-    if waiting:
-        yield from _embed(waiting, embedder, batch_size, progress)
+    with _Model(embedder, batch_size, progress) as model:
+        for chunk, future in started:
+            with progress.stage("wait_decode"):
+                reads = pool.results([task.path for task in chunk], future)
+            for task, read in zip(chunk, reads, strict=True):
+                if read.pixels is None:
+                    yield _without_model(task, read, progress)
+                    continue
+                waiting.append((task, read))
+                pictures += len(read.pixels)
+                if pictures >= batch_size:
+                    yield from model.take(waiting)
+                    waiting, pictures = [], 0
+        if waiting:
+            yield from model.take(waiting)
+        yield from model.rest()
 
 
 def _without_model(task: Task, read: ReadFile, progress: Ticker) -> Embedded:
@@ -79,23 +85,68 @@ def _without_model(task: Task, read: ReadFile, progress: Ticker) -> Embedded:
         return _usable(task, replace(read, vectors=None), read.vectors)
 
 
-def _embed(
-    waiting: list[tuple[Task, ReadFile]], embedder: Embedder, batch_size: int, progress: Ticker
-) -> Iterator[Embedded]:
-    pixels = np.concatenate([read.pixels for _, read in waiting if read.pixels is not None])
-    with progress.stage("embed"):
-        vectors = np.concatenate(
-            [
-                _forward(pixels[start : start + batch_size], embedder)
-                for start in range(0, len(pixels), batch_size)
-            ]
-        )
-    progress.count("embedded", len(waiting))
-    start = 0
-    for task, read in waiting:
-        stop = start + len(read.at_ms)
-        yield _usable(task, replace(read, pixels=None), vectors[start:stop])
-        start = stop
+@dataclass(frozen=True)
+class _Pass:
+    """What the model made of a batch, and when."""
+
+    vectors: NDArray[np.float32]
+    began_s: float
+    ended_s: float
+
+
+class _Model:
+    """The model at work on batches while those before are stored and those after are decoded.
+
+    It has as many batches in hand as it can do together, and the next one ready, so that it never
+    waits for the rest of the run.
+    """
+
+    def __init__(self, embedder: Embedder, batch_size: int, progress: Ticker) -> None:
+        self._embedder = embedder
+        self._batch_size = batch_size
+        self._progress = progress
+        self._threads = ThreadPoolExecutor(embedder.passes_at_once, "model")
+        self._going: deque[tuple[list[tuple[Task, ReadFile]], Future[_Pass]]] = deque()
+        self._busy_until_s = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    def take(self, batch: list[tuple[Task, ReadFile]]) -> Iterator[Embedded]:
+        """Start on a batch; give an earlier one where enough are in hand."""
+        self._going.append((batch, self._threads.submit(self._run, batch)))
+        if len(self._going) > self._embedder.passes_at_once:
+            yield from self._finish()
+
+    def rest(self) -> Iterator[Embedded]:
+        """Give what is still in hand."""
+        while self._going:
+            yield from self._finish()
+
+    def _run(self, batch: list[tuple[Task, ReadFile]]) -> _Pass:
+        began_s = time.monotonic()
+        pixels = np.concatenate([read.pixels for _, read in batch if read.pixels is not None])
+        parts = range(0, len(pixels), self._batch_size)
+        vectors = [
+            _forward(pixels[start : start + self._batch_size], self._embedder) for start in parts
+        ]
+        return _Pass(np.concatenate(vectors), began_s, time.monotonic())
+
+    def _finish(self) -> Iterator[Embedded]:
+        batch, future = self._going.popleft()
+        done = future.result()
+        # Passes side by side keep the model busy once.
+        self._progress.spent("embed", done.ended_s - max(done.began_s, self._busy_until_s))
+        self._busy_until_s = done.ended_s
+        self._progress.count("embedded", len(batch))
+        start = 0
+        for task, read in batch:
+            stop = start + len(read.at_ms)
+            yield _usable(task, replace(read, pixels=None), done.vectors[start:stop])
+            start = stop
 
 
 def _usable(task: Task, read: ReadFile, vectors: NDArray[np.float32]) -> Embedded:

@@ -32,6 +32,10 @@ class Ticker(Protocol):
         """Add the time spent inside to a stage."""
         ...
 
+    def spent(self, name: str, seconds: float) -> None:
+        """Add time to a stage."""
+        ...
+
 
 class Progress:
     """The counters of one run, and its ears for a request to stop."""
@@ -70,7 +74,11 @@ class Progress:
         try:
             yield
         finally:
-            self._stages[name] = self._stages.get(name, 0.0) + self._clock() - started
+            self.spent(name, self._clock() - started)
+
+    def spent(self, name: str, seconds: float) -> None:
+        """Add time to a stage."""
+        self._stages[name] = self._stages.get(name, 0.0) + seconds
 
     def check(self) -> None:
         """Show the count from time to time.

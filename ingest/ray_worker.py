@@ -104,3 +104,6 @@ class _Unwatched:
 
     def stage(self, _name: str) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def spent(self, _name: str, _seconds: float) -> None:
+        pass

@@ -20,6 +20,7 @@ from core.errors import ModelLoadError
 from core.vision.classic_parts import PART_SIZES, SIDE, describe
 from core.vision.embedder import Embedder, space_fingerprint, unit_rows
 from core.vision.folding import fold_norms
+from core.vision.lanes import passes_at_once
 from core.vision.models import default_threshold, find_family
 from core.vision.preprocessing import Preprocessing
 from core.vision.torch_runtime import TorchRuntime, to_unit_rows
@@ -120,6 +121,7 @@ class CompactEmbedder(Embedder):
         self._offset: NDArray[np.float32] = model.mix.bias.detach().numpy().copy()
         network = runtime.place(fold_norms(model.network.eval()))
         self._network = runtime.picture_half(network, PREPROCESSING)
+        self.passes_at_once = passes_at_once(self._network)
 
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed `[n, image_size, image_size, 3]` uint8 to `[n, dimension]` unit float32."""

@@ -16,19 +16,20 @@ import os
 import sys
 import warnings
 from contextlib import contextmanager, redirect_stdout
-from threading import Lock
+from threading import Lock, local
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import torch
 
 from core.errors import SettingsError
 from core.vision.attention import attention_written_out, is_transformer
 from core.vision.dead_leaves import draw_pictures
+from core.vision.lanes import Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from core.vision.preprocessing import Preprocessing
@@ -56,7 +57,7 @@ def quantised(
     """Give the network in 8 bits: `[n, size, size, 3]` uint8 pixels to what it gives.
 
     It brings the pixels to the model's mean and deviation by itself. Takes some seconds. The
-    result may be called from several threads, one at a time.
+    result may be called from several threads.
 
     Args:
         network: in evaluation mode, float32 on the CPU.
@@ -114,37 +115,33 @@ def _left_exact(graph: Any) -> list[str]:  # noqa: ANN401  # the library carries
     return sorted(op.get_friendly_name() for op in kept)
 
 
-class _Compiled:
+class _Compiled(Lanes):
     """A network compiled once for few pictures and once for many.
 
-    Few are worked on by all cores together. Of many each core takes a share at a time, so that
-    none waits for the others after every layer. Both give the same numbers.
+    Few are worked on by all cores together, many in lanes. Both give the same numbers.
     """
 
     def __init__(self, openvino: Any, graph: Any, size: int) -> None:  # noqa: ANN401  # no types
         core = openvino.Core()
-        self._few = core.compile_model(graph, "CPU", {"NUM_STREAMS": 1})
-        many = core.compile_model(graph, "CPU", {"NUM_STREAMS": _STREAMS})
-        self._many = openvino.AsyncInferQueue(many, _STREAMS)
-        self._lock = Lock()  # each holds the buffers of one call
+        self._few = core.compile_model(graph, "CPU", {"NUM_STREAMS": 1}).create_infer_request()
+        self._many = core.compile_model(graph, "CPU", {"NUM_STREAMS": _STREAMS})
+        self._one_at_a_time = Lock()  # a request holds the buffers of one call
+        self._own = local()  # with a request for each lane
+        super().__init__(_STREAMS, self._prepare)
         # What is left to prepare is prepared with the first pictures, which nobody waits for yet.
         self(torch.zeros((2 * _SHARE, size, size, 3), dtype=torch.uint8))
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
-        pixels = batch.numpy()
-        with self._lock:
-            given = self._few(pixels)[0] if len(pixels) < 2 * _SHARE else self._in_shares(pixels)
-            return torch.from_numpy(given)
+        if len(batch) >= 2 * _SHARE:
+            return self._side_by_side(torch.split(batch, _SHARE))
+        with self._one_at_a_time:
+            return torch.from_numpy(self._few.infer([batch.numpy()])[0])
 
-    def _in_shares(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        shares: dict[int, NDArray[np.float32]] = {}
-        self._many.set_callback(
-            lambda request, start: shares.update({start: request.get_output_tensor(0).data.copy()})
-        )
-        for start in range(0, len(pixels), _SHARE):
-            self._many.start_async([pixels[start : start + _SHARE]], start)
-        self._many.wait_all()
-        return np.concatenate([shares[start] for start in sorted(shares)])
+    def _prepare(self) -> None:
+        self._own.request = self._many.create_infer_request()
+
+    def _run(self, share: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(self._own.request.infer([share.numpy()])[0])
 
 
 def _libraries() -> tuple[Any, Any]:

@@ -33,7 +33,7 @@ class Embedder(ABC):
     """A model that turns pictures into vectors whose inner product is their cosine.
 
     `prepare` is cheap and may run in any thread or process; `embed` runs the model and is called
-    from one thread at a time.
+    from no more threads at a time than `passes_at_once`, the other methods from one.
     """
 
     spec: str  # as in LOOKALIKE_MODEL
@@ -48,6 +48,8 @@ class Embedder(ABC):
 
     # Plain arithmetic without weights, so that a decoding process can run it on its own pictures.
     light: bool = False
+
+    passes_at_once: int = 1  # threads that keep every core busy, and that `embed` bears
 
     supports_text: bool = False
     supports_classes: bool = False

@@ -7,6 +7,7 @@ never wait.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TYPE_CHECKING, Final
@@ -14,11 +15,38 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _SHARE: Final = 8  # pictures that a core takes at once; more do not fit its cache
 _LEAST: Final = 4  # fewer, and a core is quicker done together with the others
 _MOST_CORES: Final = 4  # as many as there are shares in a batch of 32
+
+
+class Lanes(ABC):
+    """A network that threads run side by side, each on a share of the pictures.
+
+    Towards the end of a pass some of them find no share left. Two threads that call it together
+    keep all of them busy.
+    """
+
+    def __init__(self, lanes: int, prepare: Callable[[], None]) -> None:
+        self._threads = ThreadPoolExecutor(lanes, "lane", prepare)
+
+    @abstractmethod
+    def __call__(self, batch: torch.Tensor) -> torch.Tensor:
+        """What the network gives for a batch; may be called from several threads."""
+
+    @abstractmethod
+    def _run(self, share: torch.Tensor) -> torch.Tensor:
+        """What the network gives for a share, in a thread of its own."""
+
+    def _side_by_side(self, shares: Sequence[torch.Tensor]) -> torch.Tensor:
+        return torch.cat(list(self._threads.map(self._run, shares)))
+
+
+def passes_at_once(network: Callable[[torch.Tensor], torch.Tensor]) -> int:
+    """How many threads may call a network together, and should where there is work for them."""
+    return 2 if isinstance(network, Lanes) else 1
 
 
 def by_lanes(
@@ -30,15 +58,15 @@ def by_lanes(
     a batch has no share for each.
     """
     cores = torch.get_num_threads()
-    return _Lanes(network, cores) if 1 < cores <= _MOST_CORES else network
+    return _TorchLanes(network, cores) if 1 < cores <= _MOST_CORES else network
 
 
-class _Lanes:
+class _TorchLanes(Lanes):
     def __init__(self, network: Callable[[torch.Tensor], torch.Tensor], cores: int) -> None:
+        super().__init__(cores, _keep_to_one_core)
         self._network = network
         self._cores = cores
         started = Barrier(cores)
-        self._threads = ThreadPoolExecutor(cores, "lane", _keep_to_one_core)
         list(self._threads.map(lambda _: started.wait(), range(cores)))
         # Each has looked at this number once and for all; whoever comes later looks now.
         torch.set_num_threads(cores)
@@ -46,8 +74,7 @@ class _Lanes:
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         if len(batch) < _LEAST * self._cores:
             return self._network(batch)
-        size = min(_SHARE, -(-len(batch) // self._cores))
-        return torch.cat(list(self._threads.map(self._run, torch.split(batch, size))))
+        return self._side_by_side(torch.split(batch, min(_SHARE, -(-len(batch) // self._cores))))
 
     def _run(self, share: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():

@@ -18,6 +18,7 @@ from open_clip.factory import convert_state_dict, convert_to_custom_text_state_d
 
 from core.errors import ModelLoadError, NoTextTowerError, UnknownModelError
 from core.vision.embedder import Embedder, space_fingerprint
+from core.vision.lanes import passes_at_once
 from core.vision.models import default_threshold, find_family
 from core.vision.preprocessing import Preprocessing
 from core.vision.torch_runtime import TorchRuntime, to_unit_rows
@@ -98,6 +99,7 @@ class OpenClipEmbedder(Embedder):
         self._encode_image = runtime.picture_half(
             _ImageTower(self._model).eval(), self.preprocessing
         )
+        self.passes_at_once = passes_at_once(self._encode_image)
         self.dimension = self._probe()
         self.fingerprint = space_fingerprint(identity, digest, self.preprocessing, self.dimension)
         self._tokenize = _tokenizer(source, architecture)

@@ -18,6 +18,7 @@ from timm.models import get_pretrained_cfg
 
 from core.errors import ModelLoadError, UnknownModelError
 from core.vision.embedder import Embedder, Prediction, space_fingerprint
+from core.vision.lanes import passes_at_once
 from core.vision.models import default_threshold, find_family
 from core.vision.preprocessing import Preprocessing, resize_for_crop
 from core.vision.torch_runtime import TorchRuntime, to_unit_rows
@@ -76,6 +77,7 @@ class TimmEmbedder(Embedder):
         digest = weights_hash(model)
         self._model = runtime.place(model)
         self._features = runtime.picture_half(_Features(self._model).eval(), self.preprocessing)
+        self.passes_at_once = passes_at_once(self._features)
         self.dimension = self._probe()
         self.fingerprint = space_fingerprint(
             f"{source.spec}#{find_family(source).revision}{runtime.identity}",

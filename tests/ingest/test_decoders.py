@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import nullcontext
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -13,23 +12,18 @@ import numpy as np
 import psutil
 import pytest
 
-from core.errors import DeviceMemoryError
 from core.vision.classic import ClassicEmbedder
 from core.vision.decode import DecodeLimits
 from core.vision.models import ModelSource
 from core.vision.video import VideoSampling
 from ingest import decoders
 from ingest.decoders import DecoderLimits, DecoderPool, in_order
-from ingest.embed import Task, embed_files
 from ingest.reading import Preparation, ReadFile, prepare_file
 from tests.shop import picture_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from concurrent.futures import Future
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from tests.shop import Shop
 
@@ -185,77 +179,6 @@ def test_tasks_come_back_in_order_and_a_bounded_number_is_under_way() -> None:
         assert len(submitted) - len(seen) <= 5
         seen.append(task)
     assert seen == submitted == list(range(20))
-
-
-class _SmallDevice(ClassicEmbedder):
-    """A device that holds three pictures."""
-
-    def __init__(self) -> None:
-        super().__init__(ModelSource("classic", None))
-        self.batches: list[int] = []
-
-    def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        self.batches.append(len(pixels))
-        if len(pixels) > 3:
-            raise DeviceMemoryError
-        return super().embed(pixels)
-
-
-class _Blind(ClassicEmbedder):
-    """Makes nothing of every second picture."""
-
-    def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        vectors = super().embed(pixels)
-        vectors[1::2] = np.nan
-        return vectors
-
-
-def _embed(folder: Path, make_progress: Callable[[], object], embedder: ClassicEmbedder):  # noqa: ANN202
-    names = _put(folder, *(f"{number}" for number in range(10)))
-    tasks = [Task(name, b"") for name in names]
-    with _pool(folder) as pool:
-        return list(embed_files(tasks, pool, embedder, 8, make_progress()))  # type: ignore[arg-type]
-
-
-class _NoProgress:
-    """Counts nothing."""
-
-    def __init__(self) -> None:
-        self.counted = 0
-
-    def count(self, name: str, by: int = 1) -> None:
-        self.counted += by if name == "embedded" else 0
-
-    def stage(self, name: str) -> nullcontext[None]:
-        del name
-        return nullcontext()
-
-
-def test_a_batch_too_large_for_the_device_is_halved_until_it_fits(tmp_path: Path) -> None:
-    embedder = _SmallDevice()
-    found = _embed(tmp_path, _NoProgress, embedder)
-    assert len(found) == 10
-    assert all(embedded.vectors is not None for embedded in found)
-    assert embedder.batches == [8, 4, 2, 2, 4, 2, 2, 2]
-
-
-def test_a_device_too_small_for_one_picture_is_an_error(tmp_path: Path) -> None:
-    class Tiny(_SmallDevice):
-        def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-            del pixels
-            raise DeviceMemoryError
-
-    with pytest.raises(DeviceMemoryError):
-        _embed(tmp_path, _NoProgress, Tiny())
-
-
-def test_a_picture_the_model_makes_nothing_of_fails_alone(tmp_path: Path) -> None:
-    found = _embed(tmp_path, _NoProgress, _Blind(ModelSource("classic", None)))
-    failed = [embedded for embedded in found if embedded.vectors is None]
-    assert len(failed) == 5
-    for embedded in failed:
-        assert embedded.read.failure is not None
-        assert embedded.read.failure.code == "unusable_vector"
 
 
 @pytest.mark.usefixtures("hostile")
