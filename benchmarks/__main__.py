@@ -119,9 +119,11 @@ def _write(tables: dict[str, Table]) -> None:
 
 
 def _commit(tables: dict[str, Table]) -> None:
+    """Keep ratios beside those of other number formats, which other processors have."""
     known = json.loads(_COMMITTED.read_text()) if _COMMITTED.exists() else {}
     for name, table in tables.items():
-        known[name] = {what: round(ratio, 3) for what, ratio in table.ratios().items()}
+        measured = {what: round(ratio, 3) for what, ratio in table.ratios().items()}
+        known[name] = {**known.get(name, {}), **measured}
     _COMMITTED.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
 
 

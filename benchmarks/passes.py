@@ -30,10 +30,9 @@ import timm
 import torch
 
 from benchmarks.figures import Figure, Options, Table, seconds, show_ms
-from benchmarks.ingest import as_the_library_has_it, random_clip
+from benchmarks.ingest import as_the_library_has_it, native_precision, random_clip
 from benchmarks.load import ROOT
 from core.vision.models import ModelSource, load_embedder
-from core.vision.torch_runtime import TorchRuntime
 from service.memory import freed_memory_kept
 
 if TYPE_CHECKING:
@@ -85,8 +84,7 @@ def _families() -> list[_Family]:
         _Family(_CLIP, "fp32", (_SERVICE, _TEAMS, _RETURNED)),
         _Family("timm:mobilenetv2_100", "fp32", (_SERVICE, _AS_IT_IS)),
     ]
-    native = TorchRuntime.choose(ModelSource(_CLIP, None, "cpu", "auto")).dtype is torch.bfloat16
-    if native:
+    if native_precision() == "bf16":
         there = find_spec("openvino") and find_spec("nncf")
         others = (_AS_IT_IS, _OPENVINO) if there else (_AS_IT_IS,)
         families.append(_Family(_CLIP, "bf16", (_SERVICE, *others)))
