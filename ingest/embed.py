@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from threading import Event
 from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
@@ -16,7 +17,7 @@ from ingest.decoders import MOST_TOGETHER, in_order
 from ingest.reading import Failure, ReadFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
     from concurrent.futures import Future
 
     from numpy.typing import NDArray
@@ -51,8 +52,11 @@ def embed_files(
     embedder: Embedder,
     batch_size: int,
     progress: Ticker,
-) -> Iterator[Embedded]:
-    """Embed photos in batches; a photo that fails is yielded with its failure."""
+) -> Generator[Embedded, None, None]:
+    """Embed photos in batches; a photo that fails is yielded with its failure.
+
+    To close it ends the passes in hand; what they make is lost.
+    """
     window = max(_BATCHES_AHEAD * batch_size // MOST_TOGETHER, 2 * pool.workers)
     chunks = pool.chunks(tasks, lambda task: task.path)
     started = in_order(chunks, lambda chunk: pool.submit([task.path for task in chunk]), window)
@@ -108,11 +112,13 @@ class _Model:
         self._threads = ThreadPoolExecutor(embedder.passes_at_once, "model")
         self._going: deque[tuple[list[tuple[Task, ReadFile]], Future[_Pass]]] = deque()
         self._busy_until_s = 0.0
+        self._closing = Event()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._closing.set()
         self._threads.shutdown(cancel_futures=True)
 
     def take(self, batch: list[tuple[Task, ReadFile]]) -> Iterator[Embedded]:
@@ -129,18 +135,20 @@ class _Model:
     def _run(self, batch: list[tuple[Task, ReadFile]]) -> _Pass:
         began_s = time.monotonic()
         pixels = np.concatenate([read.pixels for _, read in batch if read.pixels is not None])
-        parts = range(0, len(pixels), self._batch_size)
-        vectors = [
-            _forward(pixels[start : start + self._batch_size], self._embedder) for start in parts
-        ]
+        vectors = []
+        for start in range(0, len(pixels), self._batch_size):
+            if self._closing.is_set():
+                raise CancelledError
+            vectors.append(_forward(pixels[start : start + self._batch_size], self._embedder))
         return _Pass(np.concatenate(vectors), began_s, time.monotonic())
 
     def _finish(self) -> Iterator[Embedded]:
         batch, future = self._going.popleft()
         done = future.result()
-        # Passes side by side keep the model busy once.
-        self._progress.spent("embed", done.ended_s - max(done.began_s, self._busy_until_s))
-        self._busy_until_s = done.ended_s
+        # Passes side by side keep the model busy once, and the later may end first.
+        since_s = max(done.began_s, self._busy_until_s)
+        self._progress.spent("embed", max(0.0, done.ended_s - since_s))
+        self._busy_until_s = max(done.ended_s, self._busy_until_s)
         self._progress.count("embedded", len(batch))
         start = 0
         for task, read in batch:

@@ -13,7 +13,7 @@ from ingest.embed import embed_files
 from ingest.reading import Preparation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
     from core.settings import Settings
     from core.vision.embedder import Embedder
@@ -33,7 +33,7 @@ class Engine(Protocol):
         """Stop it, whatever is under way."""
         ...
 
-    def embed(self, tasks: Iterable[Task]) -> Iterator[Embedded]:
+    def embed(self, tasks: Iterable[Task]) -> Generator[Embedded, None, None]:
         """Answer every task once, in any order; tasks are taken as there is room for them.
 
         Raises:
@@ -71,7 +71,7 @@ class LocalEngine:
     def __exit__(self, *error: object) -> None:
         self._pool.__exit__(*error)
 
-    def embed(self, tasks: Iterable[Task]) -> Iterator[Embedded]:
+    def embed(self, tasks: Iterable[Task]) -> Generator[Embedded, None, None]:
         """See `Engine`; the answers come in the tasks' order."""
         return embed_files(tasks, self._pool, self._embedder, self._batch_size, self._progress)
 

@@ -24,7 +24,7 @@ from ingest.ray_worker import EmbedWorker, Useless
 from ingest.reading import UNSEEN, Failure, ReadFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from core.settings import Settings
     from ingest.embed import Task
@@ -91,7 +91,7 @@ class RayEngine:
                 self._ray.kill(actor.handle)
         self._stack.close()
 
-    def embed(self, tasks: Iterable[Task]) -> Iterator[Embedded]:
+    def embed(self, tasks: Iterable[Task]) -> Generator[Embedded, None, None]:
         """See `Engine`."""
         waiting = iter(tasks)
         more = True

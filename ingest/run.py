@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from core.source.contract import ImageSource
     from core.source.objects import ObjectStore
     from core.store.catalog import Catalog
-    from ingest.embed import Task
+    from ingest.embed import Embedded, Task
     from ingest.engine import Engine
     from ingest.model import RunModel
     from ingest.photos import Photos
@@ -227,15 +227,29 @@ class IngestRun:
         with self._engine(photos, space, progress) as engine:
             todo = chain([first], tasks)
             while True:
-                for embedded in engine.embed(todo):
-                    resolver.take(embedded)
-                    with progress.stage("commit"):
-                        publisher.settle()
-                    progress.check()
+                with closing(engine.embed(todo)) as answers:
+                    self._take(answers, resolver, publisher, progress)
                 again = list(resolver.leftovers())
                 if not again:
                     break
                 todo = chain(again)
+
+    def _take(
+        self,
+        answers: Iterator[Embedded],
+        resolver: Resolver,
+        publisher: Publisher,
+        progress: Progress,
+    ) -> None:
+        try:
+            for embedded in answers:
+                resolver.take(embedded)
+                with progress.stage("commit"):
+                    publisher.settle()
+                progress.check()
+        except (RunCancelledError, KeyboardInterrupt):
+            publisher.flush()  # before passes in hand are waited for, which may take longer
+            raise
 
     def _engine(self, photos: Photos, space: Space, progress: Progress) -> Engine:
         batch_size = self.run.options.batch_size or self.settings.batch_size

@@ -26,6 +26,8 @@ class WrittenOut(Module):
     It asks the module that it stands for about anything else: other keys, a mask, weights.
     """
 
+    batch_first = False  # what torch's fused encoder layer asks before it reads the weights itself
+
     def __init__(self, attention: MultiheadAttention) -> None:
         super().__init__()
         self._whole = attention

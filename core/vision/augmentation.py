@@ -34,6 +34,7 @@ class FlipAveraged(Embedder):
         self.default_threshold = inner.default_threshold
         self.default_text_threshold = inner.default_text_threshold
         self.light = inner.light
+        self.passes_at_once = inner.passes_at_once
         self.supports_text = inner.supports_text
         self.supports_classes = inner.supports_classes
 

@@ -16,6 +16,7 @@ import os
 import sys
 import warnings
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from threading import Lock, local
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +25,7 @@ import torch
 from core.errors import SettingsError
 from core.vision.attention import attention_written_out, is_transformer
 from core.vision.dead_leaves import draw_pictures
-from core.vision.lanes import Lanes
+from core.vision.lanes import Given, Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -127,21 +128,23 @@ class _Compiled(Lanes):
         self._many = core.compile_model(graph, "CPU", {"NUM_STREAMS": _STREAMS})
         self._one_at_a_time = Lock()  # a request holds the buffers of one call
         self._own = local()  # with a request for each lane
-        super().__init__(_STREAMS, self._prepare)
+        super().__init__(_STREAMS, partial(_prepare, self._many, self._own))
         # What is left to prepare is prepared with the first pictures, which nobody waits for yet.
         self(torch.zeros((2 * _SHARE, size, size, 3), dtype=torch.uint8))
 
-    def __call__(self, batch: torch.Tensor) -> torch.Tensor:
+    def __call__(self, batch: torch.Tensor) -> Given:
         if len(batch) >= 2 * _SHARE:
             return self._side_by_side(torch.split(batch, _SHARE))
         with self._one_at_a_time:
             return torch.from_numpy(self._few.infer([batch.numpy()])[0])
 
-    def _prepare(self) -> None:
-        self._own.request = self._many.create_infer_request()
-
     def _run(self, share: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(self._own.request.infer([share.numpy()])[0])
+
+
+def _prepare(many: Any, own: local) -> None:  # noqa: ANN401  # the library carries no types
+    # Bound to no `_Compiled`: a thread keeps this as long as it lives, and would keep the network.
+    own.request = many.create_infer_request()
 
 
 def _libraries() -> tuple[Any, Any]:

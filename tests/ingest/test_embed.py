@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -162,6 +163,21 @@ def test_passes_side_by_side_give_each_photo_its_own_vector(tmp_path: Path) -> N
     assert sorted(embedder.batches) == [6, 8, 8, 8]
     assert ticker.counted == 30
     assert ticker.spent_s["embed"] > 0
+
+
+def test_the_model_is_busy_no_longer_than_the_clock_runs(tmp_path: Path) -> None:
+    class Uneven(_Together):
+        def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            vectors = super().embed(pixels)
+            time.sleep(0.5 if len(pixels) == 8 else 0.05)  # the second ends first
+            return vectors
+
+    ticker = _Ticker()
+    with embedding(tmp_path, Uneven(), photos=10, ticker=ticker) as found:
+        began_s = time.monotonic()
+        assert len(list(found)) == 10
+        wall_s = time.monotonic() - began_s
+    assert 0.5 <= ticker.spent_s["embed"] <= wall_s
 
 
 def test_who_takes_no_more_leaves_no_pass_behind(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.nn import ModuleDict, MultiheadAttention, Sequential
+from torch.nn import ModuleDict, MultiheadAttention, Sequential, TransformerEncoderLayer
 
-from core.vision.attention import WrittenOut, attention_written_out
+from core.vision.attention import WrittenOut, attention_written_out, write_out_attention
 
 WIDTH, HEADS = 32, 4
 
@@ -31,6 +31,14 @@ def test_it_gives_what_torch_gives(attention: MultiheadAttention, tokens: torch.
         theirs, _ = attention(tokens, tokens, tokens, need_weights=False)
     assert weights is None
     torch.testing.assert_close(ours, theirs)
+
+
+def test_torchs_fused_layer_leaves_its_attention_to_it(tokens: torch.Tensor) -> None:
+    layer = TransformerEncoderLayer(WIDTH, HEADS, batch_first=True).eval()
+    with torch.inference_mode():
+        theirs = layer(tokens)
+        write_out_attention(layer)
+        torch.testing.assert_close(layer(tokens), theirs)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.settings import Settings
+from core.vision.augmentation import FlipAveraged
 from core.vision.embedder import unit_rows
 from core.vision.models import ModelSource, load_embedder, source_key
 
@@ -28,6 +29,12 @@ def test_a_picture_and_its_mirror_image_have_one_vector() -> None:
     assert np.allclose(vectors, expected, atol=1e-6)
     assert flipped.fingerprint != plain.fingerprint
     assert flipped.dimension == plain.dimension
+
+
+def test_it_bears_as_many_passes_as_the_model_it_averages() -> None:
+    plain = load_embedder(ModelSource("classic", None))
+    plain.passes_at_once = 2
+    assert FlipAveraged(plain).passes_at_once == 2
 
 
 def test_the_setting_is_part_of_the_spec_and_of_its_key() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import threading
+import time
+import weakref
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,6 +48,23 @@ def test_vectors_are_near_those_of_fp32(
     assert (ours * theirs).sum(axis=1).min() > 0.98
     assert not np.array_equal(ours, theirs)
     np.testing.assert_allclose(np.linalg.norm(ours, axis=1), 1, rtol=1e-5)
+
+
+def test_a_model_that_is_replaced_leaves_nothing_behind(
+    libraries: None,  # noqa: ARG001
+    backbone_weights: Path,
+) -> None:
+    before = threading.active_count()
+    model = load_embedder(ModelSource("timm:resnet10t", backbone_weights, "cpu", "int8"))
+    network = weakref.ref(model._features)
+    assert threading.active_count() > before
+    del model
+    gc.collect()
+    assert network() is None
+    until = time.monotonic() + 10
+    while threading.active_count() > before:
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_they_are_a_space_of_their_own(eight_bits: Embedder, backbone_weights: Path) -> None:

@@ -50,6 +50,15 @@ def test_many_are_shared_out(pictures: int, sizes: list[int]) -> None:
 
 
 @pytest.mark.usefixtures("two_cores")
+def test_several_maps_of_each_picture_are_joined_one_by_one() -> None:
+    lanes = by_lanes(lambda batch: [batch, -batch])  # as timm's crossvit gives two
+    with torch.inference_mode():
+        one, other = lanes(torch.arange(13))
+    assert torch.equal(one, torch.arange(13))
+    assert torch.equal(other, -torch.arange(13))
+
+
+@pytest.mark.usefixtures("two_cores")
 def test_few_are_left_to_all_cores_together() -> None:
     probe = Probe()
     lanes = by_lanes(probe)

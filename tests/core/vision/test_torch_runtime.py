@@ -74,7 +74,8 @@ def test_cores_are_given_pictures_of_their_own_where_that_is_quicker(
 ) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     runtime = _choose("cpu", precision)
-    assert (runtime.picture_half(runtime.place(network), PLAIN) is not network) == shared_out
+    half = runtime.picture_half(runtime.place(network), PLAIN)
+    assert (half is not network) == shared_out
 
 
 def test_a_row_without_length_is_not_a_number() -> None:
