@@ -12,11 +12,15 @@ import pytest
 
 from core.errors import RunCancelledError
 from core.records import RunState
+from core.vision.classic import ClassicEmbedder
 from ingest import photos, reading
 from tests.shop import picture_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from ingest.reading import ReadFile
     from tests.shop import Shop
@@ -195,6 +199,37 @@ def test_a_run_told_to_stop_is_interrupted_and_keeps_what_it_embedded(shop: Shop
     rest = shop.ingest()
     assert rest.counters.embedded == 60 - run.counters.new
     shop.assert_in_step()
+
+
+def test_a_stop_stores_what_is_done_before_it_waits_for_a_pass(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OncePassTwoGoesOn(threading.Event):
+        passes = 0
+
+        def is_set(self) -> bool:
+            return self.passes > 0 and self.wait(20)
+
+    stop, stored = OncePassTwoGoesOn(), list[int]()
+
+    class Watching(ClassicEmbedder):
+        light = False  # so that it runs in the ingester
+
+        def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            stop.passes += 1
+            if stop.passes == 2:
+                stop.set()
+                until = time.monotonic() + 20
+                while not shop.states() and time.monotonic() < until:
+                    time.sleep(0.01)
+                stored.append(len(shop.states()))
+            return super().embed(pixels)
+
+    monkeypatch.setattr("ingest.model.load_embedder", Watching)
+    shop.photos(6)
+    run = shop.run(shop.settings(batch_size=2), stop=stop)
+    assert run.state == "interrupted"
+    assert stored == [1]
 
 
 def test_what_is_shown_of_a_run_only_grows(shop: Shop) -> None:
