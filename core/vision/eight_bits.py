@@ -16,8 +16,8 @@ import os
 import sys
 import warnings
 from contextlib import contextmanager, redirect_stdout
-from functools import partial
-from threading import Lock, local
+from queue import SimpleQueue
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -125,10 +125,12 @@ class _Compiled(Lanes):
     def __init__(self, openvino: Any, graph: Any, size: int) -> None:  # noqa: ANN401  # no types
         core = openvino.Core()
         self._few = core.compile_model(graph, "CPU", {"NUM_STREAMS": 1}).create_infer_request()
-        self._many = core.compile_model(graph, "CPU", {"NUM_STREAMS": _STREAMS})
+        many = core.compile_model(graph, "CPU", {"NUM_STREAMS": _STREAMS})
         self._one_at_a_time = Lock()  # a request holds the buffers of one call
-        self._own = local()  # with a request for each lane
-        super().__init__(_STREAMS, partial(_prepare, self._many, self._own))
+        self._idle: SimpleQueue[Any] = SimpleQueue()  # the requests of lanes that do nothing
+        for _ in range(_STREAMS):
+            self._idle.put(many.create_infer_request())
+        super().__init__(_STREAMS)
         # What is left to prepare is prepared with the first pictures, which nobody waits for yet.
         self(torch.zeros((2 * _SHARE, size, size, 3), dtype=torch.uint8))
 
@@ -139,12 +141,11 @@ class _Compiled(Lanes):
             return torch.from_numpy(self._few.infer([batch.numpy()])[0])
 
     def _run(self, share: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(self._own.request.infer([share.numpy()])[0])
-
-
-def _prepare(many: Any, own: local) -> None:  # noqa: ANN401  # the library carries no types
-    # Bound to no `_Compiled`: a thread keeps this as long as it lives, and would keep the network.
-    own.request = many.create_infer_request()
+        request = self._idle.get()
+        try:
+            return torch.from_numpy(request.infer([share.numpy()])[0])
+        finally:
+            self._idle.put(request)
 
 
 def _libraries() -> tuple[Any, Any]:

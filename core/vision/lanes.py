@@ -32,7 +32,8 @@ class Lanes(ABC):
     keep all of them busy.
     """
 
-    def __init__(self, lanes: int, prepare: Callable[[], None]) -> None:
+    def __init__(self, lanes: int, prepare: Callable[[], None] | None = None) -> None:
+        # A thread keeps `prepare` as long as it lives: a method would keep the network, too.
         self._threads = ThreadPoolExecutor(lanes, "lane", prepare)
 
     @abstractmethod

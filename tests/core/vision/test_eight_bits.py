@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from core.vision.embedder import Embedder
+    from tests.shop import Shop
 
 
 def _pixels(model: Embedder, pictures: list[Image.Image]) -> np.ndarray:
@@ -65,6 +66,16 @@ def test_a_model_that_is_replaced_leaves_nothing_behind(
     while threading.active_count() > before:
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def test_an_ingester_that_ran_one_ends_in_peace(
+    libraries: None,  # noqa: ARG001
+    backbone_weights: Path,
+    shop: Shop,
+) -> None:
+    shop.photos(40)
+    done = shop.cli("run", model="timm:resnet10t", model_weights=backbone_weights, precision="int8")
+    assert done.returncode == 0, done.stderr
 
 
 def test_they_are_a_space_of_their_own(eight_bits: Embedder, backbone_weights: Path) -> None:
