@@ -154,7 +154,7 @@ def _one_by_one(embedder: Embedder, settings: Settings, names: list[str]) -> Non
 
 def as_the_library_has_it(source: ModelSource) -> Embedder:
     """A model whose network is left as it came: neither packed, nor in lanes, nor in 8 bits."""
-    with patch.object(TorchRuntime, "picture_half", lambda _self, network, _preprocessing: network):
+    with patch.object(TorchRuntime, "picture_half", TorchRuntime.plainly):
         return load_embedder(source)
 
 

@@ -23,7 +23,7 @@ from core.vision.folding import fold_norms
 from core.vision.lanes import passes_at_once
 from core.vision.models import default_threshold, find_family
 from core.vision.preprocessing import Preprocessing
-from core.vision.torch_runtime import TorchRuntime, to_unit_rows
+from core.vision.torch_runtime import TorchRuntime, raw, to_unit_rows
 from core.vision.weights import fill, read_state_dict, weights_hash
 
 if TYPE_CHECKING:
@@ -116,7 +116,6 @@ class CompactEmbedder(Embedder):
             self.preprocessing,
             self.dimension,
         )
-        self._runtime = runtime
         self._matrix: NDArray[np.float32] = model.mix.weight.detach().numpy().copy()
         self._offset: NDArray[np.float32] = model.mix.bias.detach().numpy().copy()
         network = runtime.place(fold_norms(model.network.eval()))
@@ -126,7 +125,7 @@ class CompactEmbedder(Embedder):
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed `[n, image_size, image_size, 3]` uint8 to `[n, dimension]` unit float32."""
         with torch.inference_mode():
-            seen = to_unit_rows(self._network(self._runtime.batch(pixels, PREPROCESSING)))
+            seen = to_unit_rows(self._network(raw(pixels)))
         described = np.stack([describe(picture) for picture in pixels])
         joined = np.concatenate([seen, described], axis=1)
         return unit_rows(joined @ self._matrix.T + self._offset)

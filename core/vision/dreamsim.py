@@ -24,7 +24,7 @@ from core.errors import ModelLoadError, SettingsError, UnknownModelError
 from core.vision.embedder import Embedder, space_fingerprint
 from core.vision.models import default_threshold, find_family
 from core.vision.preprocessing import Preprocessing
-from core.vision.torch_runtime import TorchRuntime, to_unit_rows
+from core.vision.torch_runtime import TorchRuntime, raw, to_unit_rows
 from core.vision.weights import weights_hash
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class DreamSimEmbedder(Embedder):
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed `[n, 224, 224, 3]` uint8 to `[n, dimension]` unit float32."""
         with torch.inference_mode():
-            batch = self._exact.batch(pixels, self.preprocessing)
+            batch = self._exact.normalised(raw(pixels), self.preprocessing)
             features = self._model.embed(batch).to(torch.float32)
             return to_unit_rows(features - features.mean(dim=1, keepdim=True))
 

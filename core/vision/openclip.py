@@ -21,7 +21,7 @@ from core.vision.embedder import Embedder, space_fingerprint
 from core.vision.lanes import passes_at_once
 from core.vision.models import default_threshold, find_family
 from core.vision.preprocessing import Preprocessing
-from core.vision.torch_runtime import TorchRuntime, to_unit_rows
+from core.vision.torch_runtime import TorchRuntime, raw, to_unit_rows
 from core.vision.weights import (
     StateDict,
     fill,
@@ -108,8 +108,7 @@ class OpenClipEmbedder(Embedder):
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed `[n, image_size, image_size, 3]` uint8 to `[n, dimension]` unit float32."""
         with torch.inference_mode():
-            batch = self._runtime.batch(pixels, self.preprocessing)
-            return to_unit_rows(self._encode_image(batch))
+            return to_unit_rows(self._encode_image(raw(pixels)))
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts to `[n, dimension]` unit float32; what exceeds the context is cut off.

@@ -21,7 +21,7 @@ from core.vision.embedder import Embedder, Prediction, space_fingerprint
 from core.vision.lanes import passes_at_once
 from core.vision.models import default_threshold, find_family
 from core.vision.preprocessing import Preprocessing, resize_for_crop
-from core.vision.torch_runtime import TorchRuntime, to_unit_rows
+from core.vision.torch_runtime import TorchRuntime, raw, to_unit_rows
 from core.vision.weights import StateDict, fill, hub_access, read_state_dict, weights_hash
 
 if TYPE_CHECKING:
@@ -73,7 +73,6 @@ class TimmEmbedder(Embedder):
         self.device = runtime.device.type
         self.labels = _labels(model)
         self.supports_classes = bool(self.labels)
-        self._runtime = runtime
         digest = weights_hash(model)
         self._model = runtime.place(model)
         self._features = runtime.picture_half(_Features(self._model).eval(), self.preprocessing)
@@ -109,7 +108,7 @@ class TimmEmbedder(Embedder):
             return to_unit_rows(self._pooled(maps)), self._predictions(maps, top)
 
     def _maps(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
-        return self._features(self._runtime.batch(pixels, self.preprocessing))
+        return self._features(raw(pixels))
 
     def _pooled(self, maps: torch.Tensor) -> torch.Tensor:
         vectors: torch.Tensor = self._model.forward_head(maps, pre_logits=True)

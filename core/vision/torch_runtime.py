@@ -70,7 +70,7 @@ class TorchRuntime:
     def picture_half(
         self, network: torch.nn.Module, preprocessing: Preprocessing
     ) -> Callable[[torch.Tensor], torch.Tensor]:
-        """What maps a `batch` to the network's answer: the network, or a quicker form of it.
+        """What maps `raw` pixels to the network's answer as `plainly` does, and sooner if it can.
 
         Args:
             network: already placed here.
@@ -81,34 +81,42 @@ class TorchRuntime:
         """
         if self.eight_bits:
             return quantised(
-                network, lambda pixels: self._normalised(_raw(pixels), preprocessing), preprocessing
+                network, lambda pixels: self.normalised(raw(pixels), preprocessing), preprocessing
             )
+        half = self.plainly(network, preprocessing)
         if self.device.type != "cpu":
-            return network
+            return half
         if self.dtype is torch.bfloat16:
             pack(network)
         elif is_transformer(network):
-            return network  # large products of matrices, which cores do as well together
-        return by_lanes(network)
+            return half  # large products of matrices, which cores do as well together
+        return by_lanes(half)
 
-    def batch(self, pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> torch.Tensor:
-        """What the picture half is given: `[n, size, size, 3]` uint8 pixels, made ready.
+    def plainly(
+        self, network: torch.nn.Module, preprocessing: Preprocessing
+    ) -> Callable[[torch.Tensor], torch.Tensor]:
+        """What maps `raw` pixels to the network's answer by the network as it is."""
 
-        Normalised to `[n, 3, size, size]` in this precision, with the arithmetic of torchvision's
-        ``ToTensor`` and ``Normalize``, in fp32. In 8 bits they stay as they are: there the network
-        does that itself.
+        def half(pixels: torch.Tensor) -> torch.Tensor:
+            given: torch.Tensor = network(self.normalised(pixels, preprocessing))
+            return given
+
+        return half
+
+    def normalised(self, pixels: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:
+        """Give what a network expects of `raw` pixels: `[n, 3, size, size]` in this precision.
+
+        Brought to the model's mean and deviation with the arithmetic of torchvision's ``ToTensor``
+        and ``Normalize``, in fp32.
         """
-        raw = _raw(pixels)
-        return raw if self.eight_bits else self._normalised(raw, preprocessing)
-
-    def _normalised(self, raw: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:
         mean = torch.tensor(preprocessing.mean, device=self.device)
         std = torch.tensor(preprocessing.std, device=self.device)
-        scaled = raw.to(self.device).to(torch.float32).div_(255.0).sub_(mean).div_(std)
+        scaled = pixels.to(self.device).to(torch.float32).div_(255.0).sub_(mean).div_(std)
         return scaled.permute(0, 3, 1, 2).to(self.dtype)
 
 
-def _raw(pixels: NDArray[np.uint8]) -> torch.Tensor:
+def raw(pixels: NDArray[np.uint8]) -> torch.Tensor:
+    """Share the memory of `[n, size, size, 3]` pixels, if it may be; else copy them."""
     return torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
 
 

@@ -8,9 +8,10 @@ import torch
 from torchvision import transforms
 
 from core.errors import SettingsError
+from core.vision.lanes import Lanes
 from core.vision.models import ModelSource
 from core.vision.preprocessing import Preprocessing
-from core.vision.torch_runtime import TorchRuntime, to_unit_rows
+from core.vision.torch_runtime import TorchRuntime, raw, to_unit_rows
 
 PLAIN = Preprocessing(
     32, 32, "bicubic", "crop", (0.48145466, 0.4578275, 0.40821073), (0.27, 0.26, 0.28)
@@ -48,7 +49,7 @@ def test_a_batch_is_normalised_as_torchvision_does_it() -> None:
     theirs = transforms.Compose(
         [transforms.ToTensor(), transforms.Normalize(PLAIN.mean, PLAIN.std)]
     )
-    ours = _choose("cpu", "fp32").batch(pixels, PLAIN)
+    ours = _choose("cpu", "fp32").normalised(raw(pixels), PLAIN)
     assert torch.equal(ours, torch.stack([theirs(picture) for picture in pixels]))
 
 
@@ -75,7 +76,7 @@ def test_cores_are_given_pictures_of_their_own_where_that_is_quicker(
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     runtime = _choose("cpu", precision)
     half = runtime.picture_half(runtime.place(network), PLAIN)
-    assert (half is not network) == shared_out
+    assert isinstance(half, Lanes) == shared_out
 
 
 def test_a_row_without_length_is_not_a_number() -> None:
