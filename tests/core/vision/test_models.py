@@ -89,22 +89,47 @@ def test_the_key_of_missing_or_needless_weights_is_an_error(tmp_path: Path) -> N
         source_key(ModelSource("classic", tmp_path))
 
 
+def _run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
 def test_neither_the_key_nor_classic_loads_torch() -> None:
-    script = (
+    done = _run(
         "import sys\n"
         "from core.vision.models import ModelSource, load_embedder, source_key\n"
         "source_key(ModelSource('open_clip:ViT-B-32/openai', None))\n"
         "load_embedder(ModelSource('classic', None))\n"
         "print([m for m in ('torch', 'timm', 'open_clip') if m in sys.modules])\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=Path(__file__).parents[3],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="another OpenMP library than GNU's")
+@pytest.mark.parametrize(
+    ("environment", "spins"),
+    [({}, "10000"), ({"GOMP_SPINCOUNT": "77"}, "77"), ({"OMP_WAIT_POLICY": "passive"}, "0")],
+)
+def test_threads_of_a_model_wait_awake_but_shortly(
+    environment: dict[str, str], spins: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the operator says goes first; the library itself tells what it goes by."""
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    done = _run(
+        "from core.vision.models import ModelSource, load_embedder\n"
+        "load_embedder(ModelSource('compact', None))\n",
+        OMP_DISPLAY_ENV="verbose",
+        **environment,
+    )
+    assert f"GOMP_SPINCOUNT = '{spins}'" in done.stderr
 
 
 def test_the_documentation_has_every_family_with_its_threshold() -> None:
