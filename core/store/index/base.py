@@ -32,7 +32,11 @@ def padded(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _lengthened(vectors: NDArray[np.float32], length: int) -> NDArray[np.float32]:
     spare = length - vectors.shape[-1]
-    return np.pad(vectors, ((0, 0), (0, spare))) if spare else vectors
+    if not spare:
+        return vectors
+    longer = np.zeros((len(vectors), length), vectors.dtype)
+    longer[:, : vectors.shape[1]] = vectors
+    return longer
 
 
 class Base:
