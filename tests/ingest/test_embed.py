@@ -16,8 +16,8 @@ from core.vision.decode import DecodeLimits
 from core.vision.models import ModelSource
 from core.vision.video import VideoSampling
 from ingest.decoders import DecoderLimits, DecoderPool
-from ingest.embed import Embedded, Task, embed_files
-from ingest.reading import Preparation
+from ingest.embed import Embedded, Task, _Model, embed_files
+from ingest.reading import Preparation, ReadFile
 from tests.shop import picture_bytes
 
 if TYPE_CHECKING:
@@ -187,3 +187,23 @@ def test_who_takes_no_more_leaves_no_pass_behind(tmp_path: Path) -> None:
     made = len(embedder.batches)
     assert made < 5
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("model_")]
+
+
+def test_a_stop_ends_the_pass_of_a_long_video_between_its_parts() -> None:
+    class Held(_Probe):
+        started = threading.Event()
+        until: threading.Event
+
+        def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            self.started.set()
+            assert self.until.wait(20)
+            return super().embed(pixels)
+
+    embedder = Held()
+    size = embedder.image_size
+    frames = ReadFile(None, pixels=np.zeros((24, size, size, 3), np.uint8), at_ms=tuple(range(24)))
+    with _Model(embedder, 8, _Ticker()) as model:
+        embedder.until = model._closing
+        assert not list(model.take([(Task("long.mp4", b""), frames)]))
+        assert embedder.started.wait(20)
+    assert embedder.batches == [8]
