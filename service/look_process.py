@@ -112,9 +112,14 @@ class LookProcess:
 
     async def end(self) -> None:
         """Kill it, whatever it does."""
-        if self.process.returncode is None:
-            self.process.kill()
-        await self.process.wait()
+        try:
+            if self.process.returncode is None:
+                self.process.kill()
+            await self.process.wait()
+        finally:
+            # Left open by who is cancelled here, its pipes would outlive the event loop. asyncio
+            # has no public way to close them.
+            self.process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001
 
     async def _meet(self, fingerprint: str) -> None:
         told = (await self.answer()).body.decode()

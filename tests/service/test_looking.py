@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from core.vision.augmentation import FLIP_SUFFIX
 from core.vision.decode import DecodeLimits
 from core.vision.models import ModelSource, load_embedder
 from service.batcher import Batcher
+from service.look_process import LookProcess
 from service.look_processes import LookProcesses
 from service.looking import Looker
 from service.metrics import Metrics
@@ -343,6 +345,26 @@ def test_a_process_with_another_model_is_never_asked(
 
     asyncio.run(ask())
     assert not mortal.exists()
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_process_leaves_nothing_that_outlives_the_event_loop(
+    classic: Embedder, *, cancelled: bool
+) -> None:
+    """Pytest fails a test after which something is found that should have been closed."""
+
+    async def leave() -> None:
+        held = LookProcesses(settings(), classic, Metrics())
+        process = await LookProcess.start(held._command, held.fingerprint)
+        ending = asyncio.create_task(process.end())
+        await asyncio.sleep(0)
+        if cancelled:
+            ending.cancel()
+        with suppress(asyncio.CancelledError):
+            await ending
+
+    asyncio.run(leave())
+    gc.collect()
 
 
 def test_a_picture_that_takes_too_long_is_refused(classic: Embedder, draw: Draw) -> None:
