@@ -65,6 +65,7 @@ class LookProcesses:
         self._held: dict[LookProcess, _Held] = {}  # what each process has been asked
         self._free: list[asyncio.Future[None]] = []  # one for each process without a job
         self._runs: set[asyncio.Task[None]] = set()
+        self._endings: set[asyncio.Task[None]] = set()  # of processes that are lost
         self._starting: asyncio.Task[None] | None = None
         self._not_before = 0.0  # when the next may be started, on `time.monotonic`
 
@@ -118,7 +119,7 @@ class LookProcesses:
         for run in self._runs:
             run.cancel()
         await asyncio.gather(*self._runs, return_exceptions=True)
-        await asyncio.gather(*(process.end() for process in ended))
+        await asyncio.gather(*self._endings, *(process.end() for process in ended))
         for held in ended.values():
             self._jobs.extend(job for job in held if job is not None)
         self._offer()
@@ -225,8 +226,11 @@ class LookProcesses:
                 self._jobs.appendleft(culprit)
                 culprit = None
         self.start()
+        ending = asyncio.create_task(process.end())
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
         try:
-            await process.end()
+            await asyncio.shield(ending)  # a service that closes waits for it, too
         finally:
             if culprit is not None:
                 culprit.fail(self._fault(too_slow=too_slow))
